@@ -1,0 +1,173 @@
+/** The methods of `ai_assistant.api`, typed. */
+import type { EventPage, Timings, Usage, WireToolCall } from "./events.ts";
+import type { Http } from "./http.ts";
+import type { TaskError, TaskStatus } from "./state.ts";
+
+export type Mode = "ask" | "agent";
+
+/** A message in OpenAI's form. */
+export interface ChatMessage {
+  role: "system" | "user" | "assistant" | "tool";
+  content: string | unknown[] | null;
+  tool_calls?: WireToolCall[];
+  tool_call_id?: string;
+}
+
+export interface ChatRequest {
+  messages: ChatMessage[];
+  /** A UUID chosen by the caller: sent again, it returns the same task and calls no model twice. */
+  task_id?: string;
+  mode?: Mode;
+  model?: string;
+  provider?: string;
+  temperature?: number;
+  max_tokens?: number;
+  reasoning_effort?: string;
+  tools?: unknown[];
+  tool_choice?: unknown;
+  response_format?: unknown;
+  stop?: string | string[];
+  /** Omitted: nothing is stored. `"new"` begins one, a name continues it. */
+  conversation?: string;
+  metadata?: Record<string, unknown>;
+  wait?: boolean;
+  /** Seconds to wait for the end. */
+  timeout?: number;
+}
+
+export interface TaskHandle {
+  task_id: string;
+  status: TaskStatus;
+  conversation?: string | null;
+}
+
+export interface Task extends TaskHandle {
+  message?: {
+    role: string;
+    content: string | null;
+    reasoning?: string | null;
+    tool_calls?: WireToolCall[] | null;
+  } | null;
+  finish_reason?: string | null;
+  model?: string | null;
+  provider?: string | null;
+  usage?: Usage | null;
+  timings?: Timings | null;
+  message_id?: string | null;
+  trace_id?: string | null;
+  error?: TaskError | null;
+}
+
+export interface ModelInfo {
+  name: string;
+  label?: string;
+  model?: string;
+  provider?: string;
+  capabilities?: string[] | Record<string, unknown>;
+  default?: boolean | number;
+}
+
+export interface ConversationInfo {
+  name: string;
+  title: string;
+  modified: string;
+  message_count?: number;
+}
+
+export interface StoredMessage {
+  name?: string;
+  role: string;
+  content: string | null;
+  status?: string | null;
+  reasoning?: string | null;
+  reasoning_ms?: number | null;
+  usage?: Usage | null;
+  timings?: Timings | null;
+  task_id?: string | null;
+  model?: string | null;
+  provider?: string | null;
+  finish_reason?: string | null;
+  tool_calls?: WireToolCall[] | string | null;
+  error?: TaskError | string | null;
+}
+
+export interface Conversation {
+  name: string;
+  title: string;
+  messages: StoredMessage[];
+}
+
+const METHODS = "ai_assistant.api.";
+
+/** Time beyond the server's own waiting time before a waiting call is given up. */
+const WAIT_MARGIN_MS = 15_000;
+
+/** One function per method; each throws ApiError. */
+export class Api {
+  constructor(readonly http: Http) {}
+
+  /** Starts a task and returns at once; the answer comes as events. */
+  startChat(request: ChatRequest, signal?: AbortSignal): Promise<TaskHandle> {
+    return this.http.call(`${METHODS}chat_completion`, { ...request, wait: false }, { signal });
+  }
+
+  /** Starts a task and waits for its end, `request.timeout` seconds at most (120 if not said). */
+  completeChat(request: ChatRequest, signal?: AbortSignal): Promise<Task> {
+    const timeoutMs = (request.timeout ?? 120) * 1000 + WAIT_MARGIN_MS;
+    return this.http.call(`${METHODS}chat_completion`, { ...request, wait: true }, { signal, timeoutMs });
+  }
+
+  cancel(taskId: string): Promise<TaskHandle> {
+    return this.http.call(`${METHODS}cancel`, { task_id: taskId });
+  }
+
+  getTask(taskId: string): Promise<Task> {
+    return this.#read("get_task", { task_id: taskId });
+  }
+
+  getEvents(taskId: string, afterSeq = 0, limit?: number, signal?: AbortSignal): Promise<EventPage> {
+    const args = { task_id: taskId, after_seq: afterSeq, limit };
+    return this.#read("get_events", args, { signal, timeoutMs: 10_000 });
+  }
+
+  async getModels(): Promise<ModelInfo[]> {
+    const answer = await this.#read<ModelInfo[] | { models: ModelInfo[]; default?: string }>("get_models");
+    if (Array.isArray(answer)) return answer;
+    return answer.models.map((it) => ({ ...it, default: it.default ?? it.name === answer.default }));
+  }
+
+  getConversations(
+    args: { limit?: number; before?: string; search?: string } = {},
+  ): Promise<ConversationInfo[]> {
+    return this.#read("get_conversations", args);
+  }
+
+  getConversation(conversation: string): Promise<Conversation> {
+    return this.#read("get_conversation", { conversation });
+  }
+
+  renameConversation(conversation: string, title: string): Promise<unknown> {
+    return this.http.call(`${METHODS}rename_conversation`, { conversation, title });
+  }
+
+  deleteConversation(conversation: string): Promise<unknown> {
+    return this.http.call(`${METHODS}delete_conversation`, { conversation });
+  }
+
+  status(): Promise<Record<string, unknown>> {
+    return this.#read("status");
+  }
+
+  /** Frappe's own methods for sessions. */
+  login(usr: string, pwd: string): Promise<unknown> {
+    return this.http.call("login", { usr, pwd });
+  }
+
+  logout(): Promise<unknown> {
+    return this.http.call("logout");
+  }
+
+  #read<T>(name: string, args: Record<string, unknown> = {}, options: object = {}): Promise<T> {
+    return this.http.call<T>(METHODS + name, args, { method: "GET", ...options });
+  }
+}

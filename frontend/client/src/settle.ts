@@ -1,0 +1,66 @@
+/** The ends of a task that do not come as events: the finished task by HTTP, a refusal, a lost log. */
+import type { Task } from "./api.ts";
+import type { ApiError } from "./errors.ts";
+import { isEnded, type TaskError, type TaskState, type TaskStatus } from "./state.ts";
+import { fromWire } from "./toolcalls.ts";
+
+const ENDED: ReadonlySet<string> = new Set<TaskStatus>(["completed", "failed", "cancelled"]);
+
+/** Takes over a finished task as `get_task` gives it; a running one changes nothing. */
+export function foldTask(state: TaskState, task: Task): TaskState {
+  if (isEnded(state) || !ENDED.has(task.status)) return state;
+  const { message } = task;
+  return {
+    ...state,
+    status: task.status,
+    phase: "ended",
+    pending: [],
+    text: message?.content || state.text,
+    reasoning: message?.reasoning || state.reasoning,
+    reasoningOpen: false,
+    reasoningMs: task.timings?.reasoning_ms ?? state.reasoningMs,
+    toolCalls: fromWire(message?.tool_calls ?? [], state.toolCalls),
+    notice: null,
+    model: task.model ?? state.model,
+    provider: task.provider ?? state.provider,
+    conversation: task.conversation ?? state.conversation,
+    messageId: task.message_id ?? state.messageId,
+    usage: task.usage ?? state.usage,
+    timings: task.timings ?? state.timings,
+    finishReason: task.finish_reason ?? state.finishReason,
+    error: task.error ?? (task.status === "failed" ? unknownFailure() : null),
+  };
+}
+
+/** Ends a task on this side only, with an error of the client's own. */
+export function failLocally(state: TaskState, error: TaskError): TaskState {
+  if (isEnded(state)) return state;
+  return {
+    ...state,
+    status: "failed",
+    phase: "ended",
+    pending: [],
+    reasoningOpen: false,
+    notice: null,
+    error,
+  };
+}
+
+/** The codes that a refusal at the start gets, next to the wire's own error codes. */
+export function refusal(error: ApiError): TaskError {
+  const codes: Record<number, string> = { 0: "offline", 401: "not_logged_in", 403: "not_permitted" };
+  const fallback =
+    error.status === 429 ? "limit_reached" : error.status === 503 ? "unavailable" : "invalid_request";
+  const code = error.unauthenticated ? "not_logged_in" : (codes[error.status] ?? fallback);
+  return { code, message: error.message, retryable: error.retryable };
+}
+
+/** What is left to say when the server no longer knows the task. */
+export function forgotten(): TaskError {
+  const message = "The server no longer keeps this task. Ask again to get an answer.";
+  return { code: "task_expired", message, retryable: true };
+}
+
+function unknownFailure(): TaskError {
+  return { code: "internal", message: "The task failed. Try again.", retryable: true };
+}
