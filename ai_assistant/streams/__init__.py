@@ -1,0 +1,1 @@
+"""Redis: tasks, their numbered event logs, the worker's queue and heartbeats."""

@@ -1,0 +1,72 @@
+"""Redis clients with the time limits that each use needs. Works with redis-py 4.5 (Frappe v15) and later."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+import redis
+import redis.asyncio
+from redis.asyncio.retry import Retry as AsyncRetry
+from redis.backoff import NoBackoff
+from redis.exceptions import ConnectionError as RedisConnectionError
+from redis.exceptions import RedisError
+from redis.exceptions import TimeoutError as RedisTimeoutError
+from redis.retry import Retry
+
+from ai_assistant.core.errors import ServiceUnavailableError
+
+#: A web request must know within two seconds that Redis is away: two attempts of these.
+CONNECT_TIMEOUT_S = 0.8
+COMMAND_TIMEOUT_S = 0.9
+#: A worker would rather wait than lose a stream.
+WORKER_TIMEOUT_S = 5.0
+
+AWAY = (RedisConnectionError, RedisTimeoutError, OSError)
+"""What redis-py raises when Redis cannot be reached."""
+
+
+def request_client(url: str, max_connections: int = 200) -> redis.Redis:
+    """A synchronous client for web requests: fails within two seconds where Redis is away."""
+    return redis.Redis.from_url(
+        url,
+        max_connections=max_connections,
+        socket_connect_timeout=CONNECT_TIMEOUT_S,
+        socket_timeout=COMMAND_TIMEOUT_S,
+        retry=Retry(NoBackoff(), 1),
+        retry_on_error=[RedisConnectionError, RedisTimeoutError],
+    )
+
+
+def waiting_client(url: str, max_connections: int = 200) -> redis.Redis:
+    """A synchronous client for blocking reads of up to two seconds."""
+    return redis.Redis.from_url(
+        url,
+        max_connections=max_connections,
+        socket_connect_timeout=CONNECT_TIMEOUT_S,
+        socket_timeout=COMMAND_TIMEOUT_S + 2.0,
+        retry=Retry(NoBackoff(), 0),
+    )
+
+
+def worker_client(url: str, socket_timeout: float | None = WORKER_TIMEOUT_S) -> redis.asyncio.Redis:
+    """An asynchronous client for the worker and the bridge. `socket_timeout=None` for blocking reads."""
+    return redis.asyncio.Redis.from_url(
+        url,
+        socket_connect_timeout=CONNECT_TIMEOUT_S,
+        socket_timeout=socket_timeout,
+        retry=AsyncRetry(NoBackoff(), 0),
+    )
+
+
+@contextmanager
+def unavailable_as_503() -> Iterator[None]:
+    """Turns any failure of Redis into the 503 of the contract."""
+    try:
+        yield
+    except (RedisError, OSError) as error:
+        raise ServiceUnavailableError(
+            "The task queue (Redis) cannot be reached. Try again in a few seconds; if it stays so, "
+            "tell your administrator.",
+            retry_after=5,
+        ) from error

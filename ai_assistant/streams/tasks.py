@@ -1,0 +1,221 @@
+"""Tasks of a site in Redis, synchronously: what the endpoints, and the worker's sweep, do with them."""
+
+from __future__ import annotations
+
+import time
+from typing import Any
+
+import msgspec
+import redis
+from redis.exceptions import NoScriptError
+
+from ai_assistant.core.errors import (
+    DoesNotExistError,
+    ServiceUnavailableError,
+    TooManyRequestsError,
+    ValidationError,
+)
+from ai_assistant.core.events import EventWriter, envelope, user_room
+from ai_assistant.core.settings import Settings
+from ai_assistant.core.task import Task, TaskRef
+from ai_assistant.streams import keys as names
+from ai_assistant.streams import scripts
+from ai_assistant.streams.log import read_log
+from ai_assistant.streams.record import fields_of, pairs, task_of
+from ai_assistant.streams.settle import Settler, settling
+
+DEAD_AFTER_MS = 8000
+"""A worker whose last heartbeat is older is taken for dead."""
+
+
+class Tasks:
+    """The tasks that one scope of workers runs. Thread-safe, as its client is."""
+
+    def __init__(self, client: redis.Redis, scope: str, *, dead_after_ms: int = DEAD_AFTER_MS):
+        self.client = client
+        self.keys = names.ScopeKeys(scope)
+        self.dead_after_ms = dead_after_ms
+        self._settler = Settler(self)
+
+    def run(self, script: scripts.Script, keys: list[str], args: list[Any]) -> Any:
+        """Runs a script, loading it where Redis does not know it (any more)."""
+        try:
+            return self.client.evalsha(script.sha, len(keys), *keys, *args)
+        except NoScriptError:
+            self.client.script_load(script.source)
+            return self.client.evalsha(script.sha, len(keys), *keys, *args)
+
+    def start(self, task: Task, fingerprint: str, settings: Settings) -> Task:
+        """Accepts a task, in one step with its `start` event, or gives the one of that id.
+
+        Raises ValidationError when the id was used with another body, TooManyRequestsError at a limit of the user,
+        ServiceUnavailableError when the backlog is full.
+        """
+        task_keys = names.TaskKeys(task.ref)
+        task.gen, task.seq = 1, 0
+        message = EventWriter(task).write("start", mode=task.mode, model=task.model)
+        prefix, suffix = envelope(task.ref.site, user_room(task.ref.user))
+        limits = settings.limits
+        state, number = self.run(
+            scripts.START,
+            [
+                task_keys.task,
+                task_keys.log,
+                self.keys.queue,
+                self.keys.open,
+                task_keys.active,
+                task_keys.rate,
+                task_keys.tokens,
+            ],
+            [
+                task_keys.member,
+                fingerprint,
+                settings.max_backlog,
+                limits.requests_per_minute,
+                limits.concurrent_tasks,
+                limits.tokens_per_day,
+                settings.task_ttl_s,
+                message,
+                prefix,
+                suffix,
+                names.REALTIME_CHANNEL,
+                settings.task_ttl_s,
+                *fields_of(task),
+            ],
+        )
+        if state == b"same":
+            return self.get(task.ref, settings)
+        if state != b"new":
+            raise refusal(state.decode(), int(number), settings)
+        task.seq = 1
+        return task
+
+    def get(self, ref: TaskRef, settings: Settings | None = None) -> Task:
+        """The task, settled first when it is overdue. Raises DoesNotExistError."""
+        task = self.find(ref, settings)
+        if task is None:
+            raise DoesNotExistError(
+                f"task_id: there is no task {ref.id}; tasks are kept for a while after their end"
+            )
+        return task
+
+    def find(self, ref: TaskRef, settings: Settings | None = None) -> Task | None:
+        """Like `get`, but `None` for an unknown task."""
+        settings = settings or Settings()
+        for _ in range(5):  # each further round means that somebody else changed the task meanwhile
+            task, overdue = self.read(ref, settings)
+            if task is None or not overdue:
+                return task
+            self._settler.settle(task, overdue, settings)
+        return self.read(ref, settings)[0]
+
+    def read(self, ref: TaskRef, settings: Settings) -> tuple[Task | None, str]:
+        """The task as it stands and why it is overdue: `''`, `no_worker` or `dead`."""
+        reply = self.run(
+            scripts.READ,
+            [names.TaskKeys(ref).task, self.keys.workers],
+            [int(settings.no_worker_after_s * 1000), self.dead_after_ms],
+        )
+        if not reply:
+            return None, ""
+        return task_of(pairs(reply[1:])), reply[0].decode()
+
+    def events(
+        self, ref: TaskRef, after_seq: int, limit: int, settings: Settings | None = None
+    ) -> dict[str, Any]:
+        """The `get_events` answer; its events are raw JSON (`msgspec.Raw`)."""
+        task = self.get(ref, settings)
+        events, last, gap = read_log(self.client, ref, after_seq, limit)
+        return {
+            "events": [msgspec.Raw(event) for event in events],
+            "last_seq": last,
+            "complete": task.is_final and last >= task.seq,
+            "gap": gap,
+        }
+
+    def cancel(self, ref: TaskRef, by: str, settings: Settings | None = None) -> Task:
+        """Cancels a task: at once when it is queued, else by telling the worker that runs it."""
+        settings = settings or Settings()
+        task = self.get(ref, settings)
+        for _ in range(5):
+            if task.is_final:
+                return task
+            if task.status == "queued" and self._settler.cancel_queued(task, by, settings):
+                return self.get(ref, settings)
+            member = names.encode_ref(ref)
+            self.run(scripts.CANCEL, [names.TaskKeys(ref).task], [by, self.keys.control, member])
+            task = self.get(ref, settings)
+            if task.status == "running":
+                return task
+        return task
+
+    def wait(self, ref: TaskRef, timeout: float, settings: Settings, client: redis.Redis) -> Task:
+        """Blocks until the task has ended or `timeout` seconds have passed. `client` reads blockingly."""
+        return settling(self, ref, timeout, settings, client)
+
+    def sweep(self, settings: Settings, limit: int = 2000) -> int:
+        """Settles what is overdue in the whole scope; gives the number of tasks that were."""
+        settled = 0
+        for member in self.client.zrange(self.keys.open, 0, limit - 1):  # type: ignore[union-attr]
+            ref = names.decode_ref(member)
+            task, overdue = self.read(ref, settings)
+            if task is None:
+                self.client.zrem(self.keys.open, member)
+            elif overdue:
+                settled += 1
+                self._settler.settle(task, overdue, settings)
+        return settled
+
+    def backlog(self) -> int:
+        """Tasks that wait for a worker."""
+        return int(self.client.xlen(self.keys.queue))  # type: ignore[arg-type]
+
+    def workers(self) -> list[dict[str, Any]]:
+        """What each living worker said of itself, with `age_ms` of its last heartbeat."""
+        seconds, micros = self.client.time()  # type: ignore[misc]
+        now = seconds * 1000 + micros // 1000
+        beats = self.client.zrange(self.keys.workers, 0, -1, withscores=True)
+        infos = self.client.hgetall(self.keys.worker_info)
+        found = []
+        for worker, beat in beats:  # type: ignore[union-attr]
+            age = max(0, int(now - beat))
+            if age <= self.dead_after_ms:
+                info = msgspec.json.decode(infos.get(worker, b"{}"))  # type: ignore[union-attr]
+                found.append({"worker": worker.decode(), "age_ms": age, **info})
+        return found
+
+
+def refusal(state: str, number: int, settings: Settings) -> Exception:
+    """The error for a task that was not accepted."""
+    limits = settings.limits
+    if state == "conflict":
+        return ValidationError(
+            "task_id: this id was already used with another request; choose a new UUID, or send the same body again"
+        )
+    if state == "backlog":
+        return ServiceUnavailableError(
+            f"{number} tasks are waiting already; try again in a few seconds", retry_after=5
+        )
+    if state == "rate":
+        seconds = max(1, -(-number // 1000))
+        return TooManyRequestsError(
+            f"requests per minute: all {limits.requests_per_minute} are used; the next is free in {seconds} s",
+            retry_after=seconds,
+        )
+    if state == "concurrent":
+        return TooManyRequestsError(
+            f"concurrent tasks: {limits.concurrent_tasks} of yours are running; the limit ends when one of them "
+            "does, or is cancelled",
+            retry_after=1,
+        )
+    return tokens_refusal(number, limits.tokens_per_day)
+
+
+def tokens_refusal(used: int, budget: int) -> TooManyRequestsError:
+    """The error for a user whose tokens of the day are used up."""
+    left = 86400 - int(time.time()) % 86400
+    return TooManyRequestsError(
+        f"tokens per day: {used} of {budget} are used; the limit ends at 00:00 UTC, in {left // 3600} h "
+        f"{left % 3600 // 60} min",
+        retry_after=left,
+    )
