@@ -10,8 +10,8 @@ import msgspec
 from ai_assistant.core import check
 from ai_assistant.core.errors import ValidationError
 from ai_assistant.core.messages import check_results, checked_messages, walk
+from ai_assistant.core.model import ReasoningEffort
 from ai_assistant.core.settings import Settings
-from ai_assistant.gateway.request import GatewayRequest, ReasoningEffort
 
 MODES = ("ask", "agent")
 NEW_CONVERSATION = "new"
@@ -138,7 +138,9 @@ def checked_response_format(value: Any) -> dict[str, Any] | None:
     walk("response_format", value)
     type_ = value.get("type")
     if type_ not in ("text", "json_object", "json_schema"):
-        raise ValidationError(f"response_format.type: must be text, json_object or json_schema, not {check.shown(type_)}")
+        raise ValidationError(
+            f"response_format.type: must be text, json_object or json_schema, not {check.shown(type_)}"
+        )
     schema = value.get("json_schema")
     if type_ == "json_schema" and not (
         isinstance(schema, dict) and isinstance(schema.get("name"), str) and isinstance(schema.get("schema"), dict)
@@ -174,17 +176,3 @@ def checked_metadata(value: Any) -> dict[str, Any] | None:
     if size > MAX_METADATA_BYTES:
         raise ValidationError(f"metadata: {size} bytes; at most {MAX_METADATA_BYTES} are allowed")
     return value
-
-
-def gateway_request(request: ChatRequest, messages: list[dict[str, Any]], parameters: dict[str, Any]) -> GatewayRequest:
-    """What the gateway is asked: `messages` instead of the request's own (history added), and `parameters` (of the
-    mode and the model) where the request says nothing."""
-    known = {}
-    rest = dict(parameters)
-    for name in ("temperature", "max_tokens", "reasoning_effort", "tools", "tool_choice", "response_format", "stop"):
-        default = rest.pop(name, None)
-        value = getattr(request, name)
-        known[name] = default if value is None else value
-    if isinstance(known["stop"], str):
-        known["stop"] = [known["stop"]]
-    return GatewayRequest(messages=messages, extra=rest, **known)

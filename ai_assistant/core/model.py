@@ -7,6 +7,7 @@ from typing import Any, Literal
 import msgspec
 
 Transport = Literal["auto", "direct", "litellm"]
+ReasoningEffort = Literal["none", "minimal", "low", "medium", "high", "xhigh"]
 
 
 class Prices(msgspec.Struct, frozen=True, kw_only=True):

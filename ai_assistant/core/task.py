@@ -63,6 +63,8 @@ class Task(msgspec.Struct, kw_only=True):
     seq: int
     mode: str
     model: str
+    candidates: list[str] = msgspec.field(default_factory=list)
+    """The model and the fallbacks that its user may use, in order."""
     accepted_ms: int
     """Epoch milliseconds at which it was accepted; `elapsed_ms` of events counts from here."""
     conversation: str | None = None

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from typing import Any, Literal
+from typing import Any
 
 import msgspec
 
-ReasoningEffort = Literal["none", "minimal", "low", "medium", "high", "xhigh"]
+from ai_assistant.core.model import ReasoningEffort
 
 
 class GatewayRequest(msgspec.Struct, frozen=True, kw_only=True):

@@ -20,6 +20,7 @@ from ai_assistant.core.settings import Settings
 from ai_assistant.core.task import Task, TaskRef
 from ai_assistant.streams import keys as names
 from ai_assistant.streams import scripts
+from ai_assistant.streams.connection import unavailable_as_503
 from ai_assistant.streams.log import read_log
 from ai_assistant.streams.record import fields_of, pairs, task_of
 from ai_assistant.streams.settle import Settler, settling
@@ -45,6 +46,7 @@ class Tasks:
             self.client.script_load(script.source)
             return self.client.evalsha(script.sha, len(keys), *keys, *args)
 
+    @unavailable_as_503()
     def start(self, task: Task, fingerprint: str, settings: Settings) -> Task:
         """Accepts a task, in one step with its `start` event, or gives the one of that id.
 
@@ -90,6 +92,7 @@ class Tasks:
         task.seq = 1
         return task
 
+    @unavailable_as_503()
     def get(self, ref: TaskRef, settings: Settings | None = None) -> Task:
         """The task, settled first when it is overdue. Raises DoesNotExistError."""
         task = self.find(ref, settings)
@@ -99,6 +102,7 @@ class Tasks:
             )
         return task
 
+    @unavailable_as_503()
     def find(self, ref: TaskRef, settings: Settings | None = None) -> Task | None:
         """Like `get`, but `None` for an unknown task."""
         settings = settings or Settings()
@@ -133,6 +137,7 @@ class Tasks:
             "gap": gap,
         }
 
+    @unavailable_as_503()
     def cancel(self, ref: TaskRef, by: str, settings: Settings | None = None) -> Task:
         """Cancels a task: at once when it is queued, else by telling the worker that runs it."""
         settings = settings or Settings()
@@ -149,10 +154,30 @@ class Tasks:
                 return task
         return task
 
+    @unavailable_as_503()
     def wait(self, ref: TaskRef, timeout: float, settings: Settings, client: redis.Redis) -> Task:
         """Blocks until the task has ended or `timeout` seconds have passed. `client` reads blockingly."""
         return settling(self, ref, timeout, settings, client)
 
+    @unavailable_as_503()
+    def announce_conversation(self, site: str, user: str, name: str, ttl_s: int = 600) -> None:
+        """Makes a new conversation known until a worker has written it."""
+        self.client.set(names.conversation_key(site, user, name), 1, ex=ttl_s)
+
+    @unavailable_as_503()
+    def announced(self, site: str, user: str, name: str) -> bool:
+        """Whether a task that creates this conversation was accepted lately."""
+        return bool(self.client.exists(names.conversation_key(site, user, name)))
+
+    def health(self) -> dict[str, Any]:
+        """For `status`: Redis, living workers, backlog. Never raises: that Redis is away is part of the answer."""
+        try:
+            workers, backlog = self.workers(), self.backlog()
+        except ServiceUnavailableError as error:
+            return {"ok": False, "redis": {"ok": False, "message": error.message}, "workers": [], "backlog": None}
+        return {"ok": bool(workers), "redis": {"ok": True}, "workers": workers, "backlog": backlog}
+
+    @unavailable_as_503()
     def sweep(self, settings: Settings, limit: int = 2000) -> int:
         """Settles what is overdue in the whole scope; gives the number of tasks that were."""
         settled = 0
@@ -166,10 +191,12 @@ class Tasks:
                 self._settler.settle(task, overdue, settings)
         return settled
 
+    @unavailable_as_503()
     def backlog(self) -> int:
         """Tasks that wait for a worker."""
         return int(self.client.xlen(self.keys.queue))  # type: ignore[arg-type]
 
+    @unavailable_as_503()
     def workers(self) -> list[dict[str, Any]]:
         """What each living worker said of itself, with `age_ms` of its last heartbeat."""
         seconds, micros = self.client.time()  # type: ignore[misc]
