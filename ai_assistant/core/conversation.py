@@ -80,6 +80,15 @@ class FinalMessage(msgspec.Struct, kw_only=True):
         return self.outcome.status
 
 
+class Unfinished(msgspec.Struct, frozen=True, kw_only=True):
+    """A placeholder that still says `streaming`."""
+
+    user: str
+    conversation: str
+    message_id: str
+    task_id: str
+
+
 def title_of(messages: list[dict[str, Any]], limit: int = 60) -> str:
     """A title from the first user message: its first line, cut at a word near `limit` characters."""
     text = next((plain_text(m.get("content")) for m in messages if m.get("role") == "user"), "")

@@ -49,13 +49,17 @@ class EventWriter:
     def write(self, type_: str, text: str = "", partial: bool = False, **fields: Any) -> bytes:
         """The next event as JSON. `fields` are those that its type adds."""
         self.seq += 1
+        return self.write_at(self.seq, type_, text, partial, **fields)
+
+    def write_at(self, seq: int, type_: str, text: str = "", partial: bool = False, **fields: Any) -> bytes:
+        """An event with a number of its own: a snapshot bears that of the last event it stands for."""
         now = now_ms()
         return _encode(
             {
                 "v": WIRE_VERSION,
                 "task_id": self._task_id,
                 "gen": self._gen,
-                "seq": self.seq,
+                "seq": seq,
                 "type": type_,
                 "text": text,
                 "partial": partial,

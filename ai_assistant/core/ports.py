@@ -9,7 +9,7 @@ from __future__ import annotations
 from contextlib import AbstractContextManager
 from typing import Any, Protocol
 
-from ai_assistant.core.conversation import ConversationSummary, FinalMessage, StoredMessage, Turn
+from ai_assistant.core.conversation import ConversationSummary, FinalMessage, StoredMessage, Turn, Unfinished
 from ai_assistant.core.model import ModelConfig
 from ai_assistant.core.session import User
 from ai_assistant.core.settings import Settings
@@ -52,6 +52,10 @@ class ConversationStore(Protocol):
     def finish(self, final: FinalMessage) -> None:
         """Writes the outcome into the placeholder. A message that already is `completed` stays as it is; a
         deleted one is left alone. Called only by the worker."""
+        ...
+
+    def unfinished(self, limit: int = 1000) -> list[Unfinished]:
+        """Placeholders of all users that still say `streaming`, oldest first. Called only by the worker."""
         ...
 
 

@@ -52,6 +52,8 @@ class Outcome(msgspec.Struct, kw_only=True):
     usage: Usage | None = None
     timings: Timings = msgspec.field(default_factory=Timings)
     error: dict[str, Any] | None = None
+    trimmed_messages: int = 0
+    """Messages of the conversation that were left out since they did not fit the model's context."""
 
 
 class Task(msgspec.Struct, kw_only=True):
@@ -100,4 +102,5 @@ class Task(msgspec.Struct, kw_only=True):
             "message_id": self.message_id,
             "trace_id": self.trace_id,
             "error": outcome.error if outcome else None,
+            "trimmed_messages": outcome.trimmed_messages if outcome else 0,
         }

@@ -1,0 +1,292 @@
+"""The worker: takes tasks, runs them side by side, beats, sweeps, and stops in order."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import os
+import socket
+import time
+import uuid
+from collections.abc import Awaitable, Callable
+from typing import Any
+
+import msgspec
+from redis.exceptions import RedisError
+
+import ai_assistant
+from ai_assistant.core.conversation import FinalMessage
+from ai_assistant.core.errors import ServiceUnavailableError
+from ai_assistant.core.ports import SiteOpener
+from ai_assistant.core.settings import Settings
+from ai_assistant.core.task import Outcome, Task, TaskRef
+from ai_assistant.gateway.gateway import Gateway
+from ai_assistant.streams import keys as names
+from ai_assistant.streams.connection import request_client, worker_client
+from ai_assistant.streams.publisher import Publisher
+from ai_assistant.streams.queue import Entry, TaskQueue
+from ai_assistant.streams.settle import Settler
+from ai_assistant.streams.tasks import DEAD_AFTER_MS, Tasks
+from ai_assistant.worker.recovery import recover
+from ai_assistant.worker.runner import Runner, Tools
+from ai_assistant.worker.site_thread import SiteThreads
+from ai_assistant.worker.window import Window
+
+log = logging.getLogger("ai_assistant.worker")
+
+RETRY_S = 0.5
+"""Between attempts while Redis is away."""
+
+
+class WorkerOptions(msgspec.Struct, frozen=True, kw_only=True):
+    """How a worker behaves. Times in seconds."""
+
+    max_tasks: int = 400
+    """Tasks that one worker runs at the same time."""
+    beat_s: float = 1.0
+    sweep_s: float = 2.0
+    grace_s: float = 10.0
+    """How long running tasks may go on after `stop`."""
+    dead_after_ms: int = DEAD_AFTER_MS
+    block_ms: int = 1000
+    """How long one read of the queue waits; also how long `stop` takes at least when idle."""
+
+
+class Worker:
+    """Runs tasks of one scope until stopped. Several of them share the load by Redis' consumer group."""
+
+    def __init__(
+        self,
+        redis_url: str,
+        scope: str,
+        opener: SiteOpener,
+        *,
+        sites: tuple[str, ...] = (),
+        options: WorkerOptions = WorkerOptions(),  # noqa: B008  # frozen
+        gateway: Gateway | None = None,
+    ):
+        """`sites`: those whose unfinished messages are looked after at the start."""
+        self.id = f"{socket.gethostname()}:{os.getpid()}:{uuid.uuid4().hex[:8]}"
+        self.options = options
+        self._sites = sites
+        self._client = worker_client(redis_url)
+        self._publishing = worker_client(redis_url)
+        self._blocking = worker_client(redis_url)
+        self._control = worker_client(redis_url)
+        self._sync = request_client(redis_url)
+        self._queue = TaskQueue(self._client, self._blocking, scope, self.id)
+        self._tasks = Tasks(self._sync, scope, dead_after_ms=options.dead_after_ms)
+        publisher = Publisher(self._publishing)
+        self._tools = Tools(
+            gateway=gateway or Gateway(),
+            publisher=publisher,
+            window=Window(publisher),
+            sites=SiteThreads(opener),
+            redis=self._client,
+            keys=names.ScopeKeys(scope),
+        )
+        self._running: dict[TaskRef, Runner] = {}
+        self._jobs: set[asyncio.Task[None]] = set()
+        self._stopping = asyncio.Event()
+        self._free = asyncio.Event()
+        self._free.set()
+        self._taken = 0
+        self._redis_errors = 0
+        self._started = time.time()
+        self.ready = asyncio.Event()
+        """Set after the first heartbeat: from then on tasks are taken."""
+
+    async def run(self) -> None:
+        """Works until `stop` was called and everything running has ended or was handed over."""
+        publishing = asyncio.create_task(self._tools.publisher.run(), name="publisher")
+        services = [
+            asyncio.create_task(self._again("heartbeat", self._beat_loop), name="heartbeat"),
+            asyncio.create_task(self._again("control", self._control_loop), name="control"),
+            asyncio.create_task(self._again("sweep", self._sweep_loop), name="sweep"),
+        ]
+        try:
+            await self._again("queue", self._take_loop)
+            await self._wind_up()
+        finally:
+            for service in services:
+                service.cancel()
+            await asyncio.gather(*services, return_exceptions=True)
+            publishing.cancel()
+            await asyncio.gather(publishing, return_exceptions=True)
+            await self._close()
+
+    def stop(self) -> None:
+        """Asks the worker to end: it takes no more tasks, and gives those it has `grace_s` to finish."""
+        self._stopping.set()
+        self._free.set()
+
+    async def _again(self, name: str, loop: Callable[[], Awaitable[None]]) -> None:
+        """Runs a loop, again after each failure of Redis, until the worker is stopped."""
+        while True:
+            try:
+                return await loop()
+            except (RedisError, OSError, ServiceUnavailableError) as error:
+                self._redis_errors += 1
+                if self._redis_errors % 20 == 1:
+                    log.warning("%s: Redis is away, trying again: %s", name, error)
+                if self._stopping.is_set() and name == "queue":
+                    return None
+                await asyncio.sleep(RETRY_S)
+
+    async def _take_loop(self) -> None:
+        await self._queue.prepare()
+        await self.ready.wait()
+        while not self._stopping.is_set():
+            free = self.options.max_tasks - len(self._running)
+            if free <= 0:
+                self._free.clear()
+                await self._free.wait()
+                continue
+            for entry in await self._queue.take(free, self.options.block_ms):
+                await self._accept(entry)
+
+    async def _accept(self, entry: Entry) -> None:
+        if entry.store:
+            self._spawn(self._store(entry))
+            return
+        while True:
+            try:
+                task = await self._queue.claim(entry)
+                break
+            except (RedisError, OSError) as error:
+                # the claim may have happened: leaving now would leave a task that nobody runs
+                self._redis_errors += 1
+                log.warning("task %s: cannot be claimed yet: %s", entry.ref.id, error)
+                await asyncio.sleep(RETRY_S)
+        if task is None:
+            return
+        runner = Runner(task, self._tools)
+        self._running[task.ref] = runner
+        self._taken += 1
+        self._spawn(self._run(runner))
+
+    async def _run(self, runner: Runner) -> None:
+        try:
+            await runner.run()
+        finally:
+            if self._running.get(runner.task.ref) is runner:
+                del self._running[runner.task.ref]
+            self._free.set()
+
+    def _spawn(self, work: Any) -> None:
+        job = asyncio.create_task(work)
+        self._jobs.add(job)
+        job.add_done_callback(self._ended)
+
+    def _ended(self, job: asyncio.Task[None]) -> None:
+        self._jobs.discard(job)
+        if not job.cancelled() and job.exception():
+            log.error("a task's job failed", exc_info=job.exception())
+
+    async def _store(self, entry: Entry) -> None:
+        """Writes the message of a task that ended without its worker being able to."""
+        task = await self._queue.read(entry.ref)
+        if task and task.outcome and task.conversation and task.message_id:
+            await self._write(task, task.outcome)
+        await self._queue.drop(entry)
+
+    async def _write(self, task: Task, outcome: Outcome) -> None:
+        final = FinalMessage(
+            user=task.ref.user,
+            conversation=str(task.conversation),
+            message_id=str(task.message_id),
+            task_id=task.ref.id,
+            outcome=outcome,
+        )
+        await self._tools.sites.run(task.ref.site, lambda access: access.conversations.finish(final))
+
+    async def _beat_loop(self) -> None:
+        while True:
+            runners = list(self._running.values())
+            answers = await self._queue.beat(self.info(), [runner.task for runner in runners])
+            for runner, answer in zip(runners, answers, strict=True):
+                if answer == "lost":
+                    runner.stop("lost")
+                elif answer:
+                    runner.stop("cancelled", answer.removeprefix("by:"))
+            self.ready.set()
+            await asyncio.sleep(self.options.beat_s)
+
+    async def _control_loop(self) -> None:
+        """Hears of cancellations at once; one that is missed is found by the next heartbeat."""
+        async with self._control.pubsub() as pubsub:
+            await pubsub.subscribe(self._queue.keys.control)
+            while True:
+                message = await pubsub.get_message(ignore_subscribe_messages=True, timeout=2.0)
+                if message:
+                    ref = names.decode_ref(message["data"])
+                    runner = self._running.get(ref)
+                    if runner:
+                        runner.stop("cancelled", ref.user)
+
+    async def _sweep_loop(self) -> None:
+        await recover(self._tools.sites, self._sites, self._tasks)
+        while True:
+            await asyncio.sleep(self.options.sweep_s)
+            await asyncio.to_thread(self._tasks.sweep, Settings())
+            for entry in await self._queue.take_abandoned(20):
+                await self._accept(entry)
+
+    async def _wind_up(self) -> None:
+        """After `stop`: lets tasks finish within the grace, hands over those that showed nothing, ends the rest."""
+        if self._running:
+            log.info("stopping: %d tasks have %g s to finish", len(self._running), self.options.grace_s)
+        deadline = time.monotonic() + self.options.grace_s
+        while self._jobs and time.monotonic() < deadline:
+            await asyncio.wait(self._jobs, timeout=max(0.0, deadline - time.monotonic()))
+        others = await self._others_alive()
+        for runner in list(self._running.values()):
+            if not runner.shown and others:
+                await self._hand_over(runner)
+            else:
+                runner.stop("shutdown")
+        if self._jobs:
+            await asyncio.wait(self._jobs, timeout=5.0)
+
+    async def _hand_over(self, runner: Runner) -> None:
+        runner.stop("lost")
+        await self._tools.publisher.drained()
+        task = await self._queue.read(runner.task.ref)
+        if task and task.status == "running" and task.worker == self.id and not task.shown:
+            await asyncio.to_thread(Settler(self._tasks).restart, task, "", "the worker is stopping")
+
+    async def _others_alive(self) -> bool:
+        try:
+            workers = await asyncio.to_thread(self._tasks.workers)
+        except ServiceUnavailableError as error:
+            log.warning("stopping while Redis is away: %s", error)
+            return False
+        return any(worker["worker"] != self.id for worker in workers)
+
+    async def _close(self) -> None:
+        try:
+            await self._queue.leave()
+        except (RedisError, OSError) as error:
+            log.warning("the worker could not sign off: %s", error)
+        await self._tools.gateway.aclose()
+        self._tools.sites.close()
+        for client in (self._client, self._publishing, self._blocking, self._control):
+            await client.aclose() if hasattr(client, "aclose") else await client.close()
+        self._sync.close()
+        log.info("worker %s has stopped after %d tasks", self.id, self._taken)
+
+    def info(self) -> dict[str, Any]:
+        """What the heartbeat says: shown by `status`."""
+        return {
+            "version": ai_assistant.__version__,
+            "host": socket.gethostname(),
+            "pid": os.getpid(),
+            "started": int(self._started * 1000),
+            "running": len(self._running),
+            "taken": self._taken,
+            "stopping": self._stopping.is_set(),
+            "window_ms": round(self._tools.window.seconds() * 1000, 1),
+            "redis_errors": self._redis_errors,
+            **self._tools.publisher.stats(),
+            "gateway": self._tools.gateway.stats(),
+        }
