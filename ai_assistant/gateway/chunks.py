@@ -6,7 +6,7 @@ A stream yields lists of these (what one network read brought), in the provider'
 
 from __future__ import annotations
 
-from typing import Any, Literal, Union
+from typing import Any, Literal
 
 import msgspec
 
@@ -64,6 +64,8 @@ class Finish(msgspec.Struct, frozen=True, kw_only=True):
     reason: FinishReason
     usage: Usage | None = None
     model: str | None = None
+    cache_write_tokens: int = 0
+    """Prompt tokens that the provider wrote to its cache and prices apart (Anthropic); part of `prompt_tokens`."""
 
 
-Chunk = Union[TextDelta, ReasoningDelta, ToolCallDelta, ThinkingBlock, Status, Finish]
+Chunk = TextDelta | ReasoningDelta | ToolCallDelta | ThinkingBlock | Status | Finish

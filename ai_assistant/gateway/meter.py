@@ -1,0 +1,72 @@
+"""Watches one answer go by: has it begun, is it still within the bound, what did it use."""
+
+from __future__ import annotations
+
+import msgspec
+
+from ai_assistant.core.model import ModelConfig
+from ai_assistant.core.usage import Usage
+from ai_assistant.gateway import failures, prices, tokens
+from ai_assistant.gateway.chunks import Chunk, Finish, ReasoningDelta, TextDelta, ToolCallDelta
+from ai_assistant.gateway.request import GatewayRequest
+
+
+class Meter:
+    """One answer. `begun` is true from the first delta on: then there is neither retry nor fallback."""
+
+    def __init__(self, request: GatewayRequest, model: ModelConfig, max_characters: int):
+        self._request = request
+        self._model = model
+        self._max = max_characters
+        self._size = 0
+        self._thought: list[str] = []
+        self._said: list[str] = []
+        self.begun = False
+        self.finish: Finish | None = None
+
+    def add(self, chunks: list[Chunk]) -> None:
+        """Count chunks; raises `ChatError` when the answer outgrows the bound."""
+        for chunk in chunks:
+            kind = type(chunk)
+            if kind is TextDelta:
+                self._said.append(chunk.text)  # pyright: ignore[reportAttributeAccessIssue]
+                self._size += len(chunk.text)  # pyright: ignore[reportAttributeAccessIssue]
+            elif kind is ReasoningDelta:
+                self._thought.append(chunk.text)  # pyright: ignore[reportAttributeAccessIssue]
+                self._size += len(chunk.text)  # pyright: ignore[reportAttributeAccessIssue]
+            elif isinstance(chunk, ToolCallDelta):
+                self._said.append((chunk.name or "") + chunk.arguments)
+                self._size += len(chunk.arguments)
+            elif isinstance(chunk, Finish):
+                self.finish = chunk
+            else:
+                continue
+            self.begun = True
+        if self._size > self._max:
+            raise failures.too_long(self._model, self._max)
+
+    def settle(self) -> Finish:
+        """The `Finish` with its usage and cost filled in. May count tokens: call it in a thread when `counts`."""
+        finish = self.finish
+        assert finish is not None
+        usage = finish.usage if finish.usage is not None and finish.usage.total_tokens else self._estimate()
+        if usage.cost is None:
+            usage = msgspec.structs.replace(usage, cost=prices.cost(self._model, usage, finish.cache_write_tokens))
+        return msgspec.structs.replace(finish, usage=usage)
+
+    @property
+    def counts(self) -> bool:
+        """Whether `settle` has to count tokens itself."""
+        return self.finish is not None and not (self.finish.usage and self.finish.usage.total_tokens)
+
+    def _estimate(self) -> Usage:
+        prompt = tokens.count_prompt(self._request)
+        reasoning = tokens.count_text("".join(self._thought))
+        completion = reasoning + tokens.count_text("".join(self._said))
+        return Usage(
+            prompt_tokens=prompt,
+            completion_tokens=completion,
+            reasoning_tokens=reasoning,
+            total_tokens=prompt + completion,
+            estimated=True,
+        )

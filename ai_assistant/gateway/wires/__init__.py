@@ -1,0 +1,1 @@
+"""One file per wire: a synchronous parser from a provider's bytes to chunks."""

@@ -1,0 +1,144 @@
+"""What every wire has in common."""
+
+from __future__ import annotations
+
+from typing import Any, ClassVar, NamedTuple, NoReturn, Protocol
+
+import msgspec
+
+from ai_assistant.core.errors import ChatError
+from ai_assistant.core.model import ModelConfig
+from ai_assistant.gateway.chunks import Chunk
+from ai_assistant.gateway.failures import broken_answer, cut_answer
+from ai_assistant.gateway.lines import LineTooLongError
+from ai_assistant.gateway.request import GatewayRequest
+from ai_assistant.gateway.sse import SseEvent, SseParser
+from ai_assistant.gateway.writer import ChunkWriter
+
+
+class WireCall(NamedTuple):
+    """An HTTP POST: what `build` makes of a request."""
+
+    url: str
+    headers: dict[str, str]
+    body: bytes
+
+
+class WireParser(Protocol):
+    """From bytes to chunks, without any I/O.
+
+    What the provider did wrong ends up in `failure`, beside the chunks that came before it; only `parse_body`
+    raises. Nothing is read after a failure or a `Finish`.
+    """
+
+    writer: ChunkWriter
+    failure: ChatError | None
+
+    def feed(self, data: bytes) -> list[Chunk]:
+        """Take what one network read brought; returns the chunks in it."""
+        ...
+
+    def close(self) -> list[Chunk]:
+        """The connection ended: returns the rest; `failure` is set where the answer was cut."""
+        ...
+
+    def parse_body(self, body: bytes) -> list[Chunk]:
+        """Take a whole answer that was not streamed; ends in `Finish`. Raises `ChatError`."""
+        ...
+
+    @property
+    def finishing(self) -> bool:
+        """True once the provider has named the reason of the end and at most the usage is still to come."""
+        ...
+
+
+class Wire(Protocol):
+    """A provider's protocol."""
+
+    name: ClassVar[str]
+    media_type: ClassVar[str]
+
+    def build(self, request: GatewayRequest, model: ModelConfig, *, stream: bool = True) -> WireCall:
+        """Translate the request. Raises `ChatError("invalid_request")` naming what cannot be translated."""
+        ...
+
+    def parser(self, model: ModelConfig) -> WireParser:
+        """A new parser for one answer."""
+        ...
+
+
+class BodyParser:
+    """Decoding with the errors of the contract; `name` is the model's label in messages."""
+
+    def __init__(self, model: ModelConfig):
+        self.model = model
+        self.writer = ChunkWriter()
+        self.failure: ChatError | None = None
+
+    @property
+    def finishing(self) -> bool:
+        """See `WireParser.finishing`."""
+        raise NotImplementedError
+
+    def on_end(self) -> None:
+        """The stream is over: write `Finish`, or raise where the answer was cut."""
+        raise NotImplementedError
+
+    def decode(self, decoder: msgspec.json.Decoder[Any], data: bytes) -> Any:
+        """One JSON document, or `ChatError` where it is broken."""
+        try:
+            return decoder.decode(data)
+        except (msgspec.MsgspecError, UnicodeDecodeError) as error:
+            raise broken_answer(self.model, str(error)) from error
+
+    def cut(self) -> NoReturn:
+        """The stream ended before the answer did."""
+        raise cut_answer(self.model)
+
+
+class SseBodyParser(BodyParser):
+    """A wire on top of `text/event-stream`: subclasses read one event at a time."""
+
+    def __init__(self, model: ModelConfig):
+        super().__init__(model)
+        self._sse = SseParser()
+
+    def on_event(self, event: SseEvent) -> None:
+        """Write what one event says; raises `ChatError`."""
+        raise NotImplementedError
+
+    def feed(self, data: bytes) -> list[Chunk]:
+        """See `WireParser.feed`."""
+        try:
+            for event in self._sse.feed(data):
+                if self.writer.finished:
+                    break
+                self.on_event(event)
+        except LineTooLongError as error:
+            self.failure = broken_answer(self.model, str(error))
+        except ChatError as error:
+            self.failure = error
+        return self.writer.take()
+
+    def close(self) -> list[Chunk]:
+        """See `WireParser.close`."""
+        try:
+            for event in self._sse.close():
+                self._last_event(event)
+            if not self.writer.finished:
+                self.on_end()
+        except LineTooLongError as error:
+            self.failure = broken_answer(self.model, str(error))
+        except ChatError as error:
+            self.failure = error
+        return self.writer.take()
+
+    def _last_event(self, event: SseEvent) -> None:
+        """What stood after the last empty line: its loss is no harm once the answer is complete."""
+        if self.writer.finished:
+            return
+        try:
+            self.on_event(event)
+        except ChatError:
+            if not self.finishing:
+                raise
