@@ -77,7 +77,7 @@ export interface ConversationInfo {
 export interface StoredMessage {
   name?: string;
   role: string;
-  content: string | null;
+  content: string | unknown[] | null;
   status?: string | null;
   reasoning?: string | null;
   reasoning_ms?: number | null;

@@ -4,7 +4,7 @@ import type { Timings, Usage, WireToolCall } from "./events.ts";
 import { isEnded, type Notice, type TaskError, type TaskState, type ToolCall } from "./state.ts";
 import { fromWire } from "./toolcalls.ts";
 
-/** `sending`: not accepted yet. `interrupted`: its worker died, or the server forgot it. */
+/** `sending`: not accepted yet. `interrupted`: it failed after something had arrived; `failed`: before. */
 export type TurnStatus = "sending" | "streaming" | "completed" | "failed" | "cancelled" | "interrupted";
 
 export interface Turn {
@@ -86,7 +86,7 @@ export function turnFromStored(message: StoredMessage, index: number): Turn {
     ...BLANK,
     key: (role === "assistant" && message.task_id) || message.name || `stored-${index}`,
     role,
-    content: message.content ?? "",
+    content: plainText(message.content),
     status: role === "assistant" ? status : "completed",
     taskId: message.task_id ?? null,
     reasoning: message.reasoning ?? "",
@@ -108,8 +108,13 @@ export function isOpen(turn: Turn): boolean {
 
 function endStatus(state: TaskState): TurnStatus {
   if (state.status === "completed" || state.status === "cancelled") return state.status;
-  const lost = state.error?.code === "worker_lost" || state.error?.code === "stream_interrupted";
-  return lost ? "interrupted" : "failed";
+  return state.text || state.reasoning ? "interrupted" : "failed";
+}
+
+/** Of a message with parts, the text is shown. */
+function plainText(content: StoredMessage["content"]): string {
+  if (!Array.isArray(content)) return content ?? "";
+  return content.map((part) => (part as { text?: string } | null)?.text ?? "").join("\n");
 }
 
 function storedCalls(value: StoredMessage["tool_calls"]): WireToolCall[] {

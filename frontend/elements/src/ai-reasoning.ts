@@ -1,0 +1,83 @@
+/** `<ai-reasoning>`: what the model thought, open while it thinks and folded away after. */
+import { css, html, LitElement, nothing, type PropertyValues } from "lit";
+import { customElement, property, query, state } from "lit/decorators.js";
+import "./ai-markdown.ts";
+import "./ai-thinking-indicator.ts";
+import { thoughtFor } from "./format.ts";
+import { chevronIcon } from "./icons.ts";
+import { baseStyles, scrollStyles } from "./theme.ts";
+
+@customElement("ai-reasoning")
+export class AiReasoning extends LitElement {
+  static override styles = [
+    baseStyles,
+    scrollStyles,
+    css`
+      :host { display: block; }
+      .toggle { display: inline-flex; align-items: center; gap: 0.5rem; min-height: 1.75rem; color: var(--ai-muted);
+        font-size: 0.9375rem; border-radius: 7px; padding: 0 0.4rem; margin-left: -0.4rem; }
+      .toggle:hover { color: var(--ai-text); }
+      .chevron { display: inline-flex; transition: transform 0.15s; }
+      [aria-expanded="true"] .chevron { transform: rotate(90deg); }
+      .body { margin: 0.35rem 0 0; padding: 0.7rem 1rem; border-left: 3px solid var(--ai-think);
+        border-radius: 0 10px 10px 0; background: var(--ai-think-soft); color: var(--ai-think-text);
+        font-size: 0.9375rem; }
+      .body.running { max-height: 15rem; }
+      .body.done { max-height: 30rem; }
+      .cut { margin: 0.6rem 0 0; font-size: 0.8125rem; font-style: italic; }
+      ai-markdown { line-height: 1.55; }
+    `,
+  ];
+
+  @property() text = "";
+  @property({ type: Boolean }) running = false;
+  /** True from the first text of the answer on. */
+  @property({ type: Boolean }) answered = false;
+  @property({ type: Boolean }) truncated = false;
+  @property({ attribute: false }) durationMs: number | null = null;
+  @property({ attribute: false }) elapsed: () => number = () => 0;
+  @property() label = "Thinking";
+
+  /** What the person chose; until then it is open as long as the answer has not begun. */
+  @state() private chosen: boolean | null = null;
+  @query(".body") private body!: HTMLElement | null;
+  #follow = true;
+
+  get expanded(): boolean {
+    return this.chosen ?? (this.running && !this.answered);
+  }
+
+  protected override render() {
+    return html`
+      <button type="button" class="toggle" aria-expanded=${this.expanded} aria-controls="body" @click=${this.#toggle}>
+        ${this.#heading()}<span class="chevron">${chevronIcon}</span>
+      </button>
+      <div id="body" class="body scroll ${this.running ? "running" : "done"}" ?hidden=${!this.expanded}
+        role="region" aria-label="Reasoning" tabindex="0" @scroll=${this.#onScroll}>
+        ${this.expanded ? html`<ai-markdown .text=${this.text} ?streaming=${this.running}></ai-markdown>` : nothing}
+        ${this.truncated ? html`<p class="cut">The reasoning was cut off here; it is longer.</p>` : nothing}
+      </div>
+    `;
+  }
+
+  #heading() {
+    if (this.running && !this.answered) {
+      return html`<ai-thinking-indicator .label=${this.label} .elapsed=${this.elapsed}></ai-thinking-indicator>`;
+    }
+    return html`<span>${this.durationMs === null ? "Reasoning" : `Thought for ${thoughtFor(this.durationMs)}`}</span>`;
+  }
+
+  #toggle(): void {
+    this.chosen = !this.expanded;
+  }
+
+  #onScroll(): void {
+    const { body } = this;
+    if (body) this.#follow = body.scrollHeight - body.scrollTop - body.clientHeight < 24;
+  }
+
+  protected override updated(changed: PropertyValues<this>): void {
+    if (!changed.has("text") || !this.running || !this.#follow) return;
+    requestAnimationFrame(() => this.body?.scrollTo({ top: this.body.scrollHeight }));
+  }
+}

@@ -1,0 +1,12 @@
+export { AiChat } from "./ai-chat.ts";
+export { AiComposer } from "./ai-composer.ts";
+export { AiConnectionStatus } from "./ai-connection-status.ts";
+export { AiConversationList } from "./ai-conversation-list.ts";
+export { AiMarkdown } from "./ai-markdown.ts";
+export { AiMessage } from "./ai-message.ts";
+export { AiModelPicker } from "./ai-model-picker.ts";
+export { AiReasoning } from "./ai-reasoning.ts";
+export { AiThinkingIndicator } from "./ai-thinking-indicator.ts";
+export { AiToolCall } from "./ai-tool-call.ts";
+export * as icons from "./icons.ts";
+export { baseStyles, installTheme, scrollStyles, themeCss } from "./theme.ts";
