@@ -44,8 +44,13 @@ COMPOSITE_INDEXES: dict[str, tuple[tuple[str, ...], ...]] = {
 """Indexes over several columns: DocType JSON knows only single ones, so the controllers add the same by
 `on_doctype_update` on a site."""
 
+
 # Frappe's v15 column types (frappe/database/mariadb/database.py): 140 characters for Data and its relatives.
-_WORD = sa.String(140).with_variant(mysql.VARCHAR(140, collation="utf8mb4_bin"), "mysql", "mariadb")
+def _word(length: int = 140) -> TypeEngine[Any]:
+    return sa.String(length).with_variant(mysql.VARCHAR(length, collation="utf8mb4_bin"), "mysql", "mariadb")
+
+
+_WORD = _word()
 _TEXT = sa.Text().with_variant(mysql.LONGTEXT(collation="utf8mb4_bin"), "mysql", "mariadb")
 _MOMENT = sa.DateTime().with_variant(mysql.DATETIME(fsp=6), "mysql", "mariadb")
 
@@ -112,7 +117,7 @@ def _standard_columns() -> list[sa.Column[Any]]:
 
 def _column(field: dict[str, Any]) -> sa.Column[Any]:
     """The column of a field; a Link to a stored DocType goes with the row that it points to."""
-    column_type = COLUMN_TYPES[field["fieldtype"]]
+    column_type = _word(field["length"]) if field.get("length") else COLUMN_TYPES[field["fieldtype"]]
     if field["fieldtype"] == "Check":
         default = str(field.get("default") or 0)
         return sa.Column(field["fieldname"], column_type, nullable=False, server_default=default)
