@@ -1,0 +1,110 @@
+"""Follows a task: its events in order, each once, over Socket.IO; over HTTP where there is no socket."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import AsyncIterator
+from typing import Any
+
+import socketio
+from socketio.exceptions import SocketIOError
+
+from ai_assistant.cli.remote import Remote, RemoteError
+
+log = logging.getLogger("ai_assistant.cli")
+
+TERMINAL = frozenset({"completion", "error", "cancelled"})
+CONNECT_S = 5.0
+POLL_S = 0.3
+QUIET_S = 10.0
+"""Without an event for so long, the log is asked whether one was missed."""
+
+
+class Follower:
+    """One socket to a host, for any number of tasks one after the other."""
+
+    def __init__(self, remote: Remote, site: str, socket_url: str | None = None):
+        self._remote = remote
+        self._site = site
+        self._url = socket_url or remote.url
+        self._arrived: asyncio.Queue[dict[str, Any] | None] = asyncio.Queue()
+        self._socket: Any = None
+        self.live = False
+        """Whether a socket is connected; without it events are asked for."""
+
+    async def connect(self) -> None:
+        """Connects the socket; a failure is noted, and events come over HTTP instead."""
+        socket = socketio.AsyncClient(reconnection_delay=0.5, reconnection_delay_max=5, logger=False)
+        namespace = f"/{self._site}"
+        socket.on("ai_progress", self._on_event, namespace=namespace)
+        socket.on("connect", self._on_connect, namespace=namespace)
+        socket.on("disconnect", self._on_disconnect, namespace=namespace)
+        try:
+            await socket.connect(
+                self._url,
+                headers=self._remote.socket_headers(),
+                namespaces=[namespace],
+                transports=["websocket"],
+                wait_timeout=CONNECT_S,
+            )
+        except (SocketIOError, OSError, asyncio.TimeoutError) as error:
+            log.info("no socket to %s, asking for events over HTTP: %s", self._url, error)
+            await socket.shutdown()
+            return
+        self._socket = socket
+        self.live = True
+
+    async def _on_event(self, event: dict[str, Any]) -> None:
+        self._arrived.put_nowait(event)
+
+    async def _on_connect(self) -> None:
+        self.live = True
+        self._arrived.put_nowait(None)  # look whether something was missed
+
+    async def _on_disconnect(self, *_: Any) -> None:
+        self.live = False
+        self._arrived.put_nowait(None)
+
+    async def events(self, task_id: str) -> AsyncIterator[dict[str, Any]]:
+        """The events of a task up to the one that ends it. Raises RemoteError when the host is lost for good."""
+        seen = 0
+        early: dict[int, dict[str, Any]] = {}
+        while True:
+            event = await self._next()
+            if event is not None and event.get("task_id") == task_id:
+                early[event["seq"]] = event
+            if event is None or (early and min(early) > seen + 1):
+                for missed in await self._missed(task_id, seen):
+                    early[missed["seq"]] = missed
+                    if missed["type"] == "snapshot":
+                        seen = missed["seq"] - 1
+            early = {seq: item for seq, item in early.items() if seq > seen}
+            while seen + 1 in early:
+                seen += 1
+                event = early.pop(seen)
+                yield event
+                if event["type"] in TERMINAL:
+                    return
+
+    async def _next(self) -> dict[str, Any] | None:
+        """The next event of the socket, or `None` when it is time to ask for what was missed."""
+        try:
+            return await asyncio.wait_for(self._arrived.get(), QUIET_S if self.live else POLL_S)
+        except (asyncio.TimeoutError, TimeoutError):
+            return None
+
+    async def _missed(self, task_id: str, seen: int) -> list[dict[str, Any]]:
+        for attempt in range(20):
+            try:
+                return (await self._remote.call("get_events", task_id=task_id, after_seq=seen))["events"]
+            except RemoteError as error:
+                if 0 < error.status < 500 or attempt == 19:
+                    raise
+                await asyncio.sleep(min(2.0, 0.2 * 2**attempt))
+        return []
+
+    async def close(self) -> None:
+        """Closes the socket."""
+        if self._socket:
+            await self._socket.shutdown()
