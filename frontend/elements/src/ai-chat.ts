@@ -98,7 +98,7 @@ export class AiChat extends LitElement {
                   aria-label="Jump to newest" title="Jump to newest">${downIcon}</button>`
           }
         </div>
-        <slot name="notice"></slot>
+        ${empty ? html`<slot name="notice"></slot>` : nothing}
         ${this.problem ? html`<p class="problem" role="alert">${this.problem}</p>` : nothing}
         <ai-composer ?running=${Boolean(snapshot?.running)} ?stopping=${this.stopping}
           @ai-send=${this.#send} @ai-stop=${this.#stop}>

@@ -15,6 +15,8 @@ export class AiComposer extends LitElement {
       form { border: 1px solid var(--ai-line); border-radius: 18px; background: var(--ai-surface);
         box-shadow: var(--ai-shadow); transition: border-color 0.15s; }
       form:focus-within { border-color: var(--ai-accent); }
+      form:has(textarea:focus-visible) { box-shadow: 0 0 0 1px var(--ai-accent), var(--ai-shadow); }
+      textarea:focus-visible { outline: none; }
       textarea { display: block; width: 100%; padding: 0.95rem 1.1rem 0.35rem; border: 0; outline: 0; resize: none;
         background: none; color: inherit; font: inherit; font-size: 1rem; line-height: 1.5; scrollbar-width: thin; }
       textarea::placeholder { color: var(--ai-muted); opacity: 1; }

@@ -11,6 +11,8 @@ export const listStyles = css`
   .search:focus-within { border-color: var(--ai-accent); background: var(--ai-surface); }
   .search input { flex: 1; min-width: 0; min-height: 2.25rem; font: inherit; font-size: 0.875rem; color: var(--ai-text);
     border: 0; outline: 0; background: none; }
+  .search input:focus-visible, .rename:focus-visible { outline: none; }
+  .search:has(input:focus-visible) { box-shadow: 0 0 0 1px var(--ai-accent); }
   .search input::placeholder { color: var(--ai-muted); opacity: 1; }
   nav { flex: 1; min-height: 0; margin: 0 -0.25rem; padding: 0 0.25rem; }
   h2 { margin: 1rem 0 0.25rem; padding: 0 0.8rem; font-size: 0.75rem; font-weight: 600; color: var(--ai-muted); }

@@ -2,7 +2,7 @@
 import { css } from "lit";
 
 export const markdownStyles = css`
-  :host { display: block; line-height: 1.65; overflow-wrap: anywhere; }
+  :host { display: block; color: inherit; line-height: 1.65; overflow-wrap: anywhere; }
   .body > :first-child { margin-top: 0; }
   .body > :last-child { margin-bottom: 0; }
   p, ul, ol, blockquote, figure, .table { margin: 0 0 0.9em; }

@@ -17,6 +17,8 @@ const SUGGESTIONS = [
 ];
 const MODEL_KEY = "ai_assistant.model";
 const TITLE = "AI Assistant";
+const CAUTION = "Models make mistakes. Check what matters.";
+const DEMO = "Built-in demonstration model: its answers are prepared.";
 
 @customElement("ai-page")
 export class AiPage extends LitElement {
@@ -26,13 +28,13 @@ export class AiPage extends LitElement {
   @state() private models: readonly ModelInfo[] = [];
   @state() private model = "";
   @state() private current = "";
-  @state() private heading = "";
   @state() private menuOpen = false;
   @state() private theme = currentTheme();
   @query("ai-chat") private chat!: AiChat;
   #client!: AssistantClient;
   #session!: ChatSession;
   #list!: Conversations;
+  #stored = { name: "", title: "" };
 
   override connectedCallback(): void {
     super.connectedCallback();
@@ -80,7 +82,7 @@ export class AiPage extends LitElement {
           <ai-chat .session=${this.#session} .models=${this.models} .model=${this.model} .suggestions=${SUGGESTIONS}
             @ai-conversation=${this.#onConversation} @ai-model=${this.#onModel}>
             ${this.boot.demo ? demoNotice() : nothing}
-            <p slot="footer" class="small">Models make mistakes. Check what matters.</p>
+            <p slot="footer" class="small">${this.boot.demo ? DEMO : CAUTION}</p>
           </ai-chat>
         </main>
       </div>
@@ -92,7 +94,7 @@ export class AiPage extends LitElement {
       <div class="top">
         <button class="icon" aria-label="Chats" aria-expanded=${this.menuOpen} aria-controls="menu"
           @click=${() => this.#menu(!this.menuOpen)}>${icons.menuIcon}</button>
-        <strong>${this.heading || TITLE}</strong>
+        <strong>${this.#heading() || TITLE}</strong>
         <button class="icon" aria-label="New chat" @click=${() => this.#show(null)}>${icons.newIcon}</button>
       </div>
     `;
@@ -108,6 +110,17 @@ export class AiPage extends LitElement {
         <button class="icon" aria-label="Log out" title="Log out" @click=${this.#logout}>${icons.logoutIcon}</button>
       </div>
     `;
+  }
+
+  /** The list knows the newest title; before it is there, the conversation itself does. */
+  #heading(): string {
+    const listed = this.#list.items.find((it) => it.name === this.current)?.title;
+    return listed ?? (this.#stored.name === this.current ? this.#stored.title : "");
+  }
+
+  protected override updated(): void {
+    const heading = this.#heading();
+    document.title = heading ? `${heading} · ${TITLE}` : TITLE;
   }
 
   #begin(): void {
@@ -148,8 +161,7 @@ export class AiPage extends LitElement {
     const { conversation, title } = event.detail;
     this.current = conversation ?? "";
     if (conversation) showInUrl(conversation, true);
-    this.heading = title || this.#list.items.find((it) => it.name === conversation)?.title || "";
-    document.title = this.heading ? `${this.heading} · ${TITLE}` : TITLE;
+    this.#stored = { name: this.current, title };
     if (conversation && !this.#list.items.some((it) => it.name === conversation)) void this.#list.refresh();
   }
 

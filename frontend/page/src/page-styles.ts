@@ -16,7 +16,8 @@ export const pageStyles = css`
     flex: none; }
   .icon:hover { background: var(--ai-bubble); color: var(--ai-text); }
   .icon svg { width: 18px; height: 18px; }
-  main { display: grid; grid-template-rows: auto minmax(0, 1fr); min-width: 0; min-height: 0; }
+  main { display: flex; flex-direction: column; min-width: 0; min-height: 0; }
+  ai-chat { flex: 1; min-height: 0; }
   .top { display: none; align-items: center; gap: 0.5rem; padding: 0.4rem 0.6rem; border-bottom: 1px solid var(--ai-line); }
   .top strong { flex: 1; min-width: 0; overflow: hidden; text-overflow: ellipsis; white-space: nowrap; font-weight: 600;
     text-align: center; font-size: 0.9375rem; }
