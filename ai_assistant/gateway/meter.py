@@ -50,6 +50,11 @@ class Meter:
         finish = self.finish
         assert finish is not None
         usage = finish.usage if finish.usage is not None and finish.usage.total_tokens else self._estimate()
+        if not usage.prompt_tokens:  # Ollama leaves the figure out where it had the prompt in its cache
+            prompt = tokens.count_prompt(self._request)
+            usage = msgspec.structs.replace(
+                usage, prompt_tokens=prompt, total_tokens=prompt + usage.completion_tokens, estimated=True
+            )
         if usage.cost is None:
             usage = msgspec.structs.replace(usage, cost=prices.cost(self._model, usage, finish.cache_write_tokens))
         return msgspec.structs.replace(finish, usage=usage)
@@ -57,7 +62,7 @@ class Meter:
     @property
     def counts(self) -> bool:
         """Whether `settle` has to count tokens itself."""
-        return self.finish is not None and not (self.finish.usage and self.finish.usage.total_tokens)
+        return self.finish is not None and not (self.finish.usage and self.finish.usage.prompt_tokens)
 
     def _estimate(self) -> Usage:
         prompt = tokens.count_prompt(self._request)

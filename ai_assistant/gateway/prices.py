@@ -53,6 +53,7 @@ class ModelFacts(msgspec.Struct, frozen=True, gc=False):
     supports_none_reasoning_effort: bool | None = None
     supports_minimal_reasoning_effort: bool | None = None
     supports_xhigh_reasoning_effort: bool | None = None
+    supports_forced_tool_use: bool | None = None
     thinking_always_on: bool | None = None
 
 

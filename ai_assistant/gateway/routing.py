@@ -7,10 +7,14 @@ import re
 from ai_assistant.core.errors import ConfigError
 from ai_assistant.core.model import ModelConfig
 from ai_assistant.gateway.providers import CHAT_PROVIDERS, is_openai_itself
+from ai_assistant.gateway.wires.anthropic import AnthropicWire
 from ai_assistant.gateway.wires.base import Wire
+from ai_assistant.gateway.wires.ollama import OllamaWire
 from ai_assistant.gateway.wires.openai_chat import OpenAIChatWire
+from ai_assistant.gateway.wires.openai_responses import OpenAIResponsesWire
 
-WIRES: dict[str, Wire] = {wire.name: wire for wire in (OpenAIChatWire(),)}
+_ALL: tuple[Wire, ...] = (OpenAIChatWire(), OpenAIResponsesWire(), AnthropicWire(), OllamaWire())
+WIRES: dict[str, Wire] = {wire.name: wire for wire in _ALL}
 _OLLAMA = ("ollama", "ollama_chat")
 #: OpenAI's reasoning models, which show their reasoning only on the Responses API. The `-chat` ones do not reason.
 _REASONS = re.compile(r"(?:o[134]|gpt-[5-9]|codex|computer-use)(?!.*-chat)")

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import logging
+from collections.abc import Callable
 from typing import Any, ClassVar, NamedTuple, NoReturn, Protocol
 
 import msgspec
@@ -14,6 +16,8 @@ from ai_assistant.gateway.lines import LineTooLongError
 from ai_assistant.gateway.request import GatewayRequest
 from ai_assistant.gateway.sse import SseEvent, SseParser
 from ai_assistant.gateway.writer import ChunkWriter
+
+_LOG = logging.getLogger(__name__)
 
 
 class WireCall(NamedTuple):
@@ -84,6 +88,31 @@ class BodyParser:
         """The stream is over: write `Finish`, or raise where the answer was cut."""
         raise NotImplementedError
 
+    def on_body(self, body: bytes) -> None:
+        """Write a whole answer that was not streamed; raises `ChatError`."""
+        raise NotImplementedError
+
+    def parse_body(self, body: bytes) -> list[Chunk]:
+        """See `WireParser.parse_body`."""
+        chunks = self.guard(lambda: self.on_body(body))
+        if self.failure is not None:
+            raise self.failure
+        return chunks
+
+    def guard(self, step: Callable[[], None]) -> list[Chunk]:
+        """Run a step of reading; what goes wrong in it becomes `failure`. A value of a type that no protocol
+        allows is as broken an answer as bad JSON."""
+        try:
+            step()
+        except ChatError as error:
+            self.failure = error
+        except LineTooLongError as error:
+            self.failure = broken_answer(self.model, str(error))
+        except (AttributeError, KeyError, TypeError, ValueError) as error:
+            _LOG.debug("an answer of %s has an unexpected shape", self.model.name, exc_info=error)
+            self.failure = broken_answer(self.model, "a field has an unexpected type")
+        return self.writer.take()
+
     def decode(self, decoder: msgspec.json.Decoder[Any], data: bytes) -> Any:
         """One JSON document, or `ChatError` where it is broken."""
         try:
@@ -109,29 +138,23 @@ class SseBodyParser(BodyParser):
 
     def feed(self, data: bytes) -> list[Chunk]:
         """See `WireParser.feed`."""
-        try:
-            for event in self._sse.feed(data):
-                if self.writer.finished:
-                    break
-                self.on_event(event)
-        except LineTooLongError as error:
-            self.failure = broken_answer(self.model, str(error))
-        except ChatError as error:
-            self.failure = error
-        return self.writer.take()
+        return self.guard(lambda: self._feed(data))
 
     def close(self) -> list[Chunk]:
         """See `WireParser.close`."""
-        try:
-            for event in self._sse.close():
-                self._last_event(event)
-            if not self.writer.finished:
-                self.on_end()
-        except LineTooLongError as error:
-            self.failure = broken_answer(self.model, str(error))
-        except ChatError as error:
-            self.failure = error
-        return self.writer.take()
+        return self.guard(self._close)
+
+    def _feed(self, data: bytes) -> None:
+        for event in self._sse.feed(data):
+            if self.writer.finished:
+                break
+            self.on_event(event)
+
+    def _close(self) -> None:
+        for event in self._sse.close():
+            self._last_event(event)
+        if not self.writer.finished:
+            self.on_end()
 
     def _last_event(self, event: SseEvent) -> None:
         """What stood after the last empty line: its loss is no harm once the answer is complete."""

@@ -12,7 +12,7 @@ import msgspec
 
 from ai_assistant.core.model import ModelConfig
 from ai_assistant.core.usage import Usage
-from ai_assistant.gateway.chunks import Chunk, FinishReason
+from ai_assistant.gateway.chunks import FinishReason
 from ai_assistant.gateway.dialects.openai_chat import build_chat
 from ai_assistant.gateway.failures import from_error_object
 from ai_assistant.gateway.providers import chat_provider
@@ -106,14 +106,13 @@ class OpenAIChatParser(SseBodyParser):
             self.cut()
         self._finish()
 
-    def parse_body(self, body: bytes) -> list[Chunk]:
-        """See `WireParser.parse_body`."""
+    def on_body(self, body: bytes) -> None:
+        """See `BodyParser.on_body`."""
         answer = self.decode(_DECODER, body)
         self._read(answer)
         if not answer.choices:
             self.cut()
         self._finish()
-        return self.writer.take()
 
     def _read(self, answer: _Answer) -> None:
         if answer.error:
