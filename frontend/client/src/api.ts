@@ -60,11 +60,13 @@ export interface Task extends TaskHandle {
 
 export interface ModelInfo {
   name: string;
-  label?: string;
-  model?: string;
-  provider?: string;
-  capabilities?: string[] | Record<string, unknown>;
-  default?: boolean | number;
+  /** What a person reads. */
+  title: string;
+  model: string;
+  provider: string;
+  is_default: boolean;
+  demo?: boolean;
+  context_window?: number | null;
 }
 
 export interface ConversationInfo {
@@ -130,10 +132,8 @@ export class Api {
     return this.#read("get_events", args, { signal, timeoutMs: 10_000 });
   }
 
-  async getModels(): Promise<ModelInfo[]> {
-    const answer = await this.#read<ModelInfo[] | { models: ModelInfo[]; default?: string }>("get_models");
-    if (Array.isArray(answer)) return answer;
-    return answer.models.map((it) => ({ ...it, default: it.default ?? it.name === answer.default }));
+  getModels(): Promise<ModelInfo[]> {
+    return this.#read("get_models");
   }
 
   getConversations(

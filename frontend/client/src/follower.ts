@@ -23,6 +23,8 @@ export type Sync = "live" | "resuming" | "polling" | "failing";
 
 /** After so many fruitless askings a missing event is taken for lost. */
 const GIVE_UP_GAP = 4;
+/** Events in a page beyond which another one is likely. */
+const FULL_PAGE = 100;
 
 export class TaskFollower {
   #state: TaskState;
@@ -165,13 +167,20 @@ export class TaskFollower {
     const before = this.#state.seq;
     const wasLive = this.ports.isLive() && !this.#resuming;
     let page = await this.#readPage();
-    while (this.active && page.progress && this.#state.seq < page.last_seq) page = await this.#readPage();
+    while (this.active && this.#hasMore(page)) page = await this.#readPage();
     if (!this.active) return;
     const found = this.#state.seq > before;
     this.#idle = found ? 0 : this.#idle + 1;
     this.#deaf = wasLive && (found || this.#deaf);
     if (page.complete && this.#state.seq >= page.last_seq) await this.#readTask();
     else if (hasGap(this.#state) && this.#idle >= GIVE_UP_GAP) await this.#readTask();
+  }
+
+  /** A page may be cut by its size; one that brought nothing is surely the last. */
+  #hasMore(page: EventPage & { progress: boolean }): boolean {
+    if (!page.progress || page.complete) return false;
+    const behind = this.#resuming || hasGap(this.#state);
+    return behind || page.events.length >= FULL_PAGE || this.#state.seq < page.last_seq;
   }
 
   async #readPage(): Promise<EventPage & { progress: boolean }> {

@@ -166,7 +166,8 @@ function page(task: FakeTask, after: number): unknown {
     ...{ text: joined("text"), reasoning: joined("reasoning"), tool_calls: [] },
   };
   const events = gap ? [snapshot, ...rest] : rest;
-  return { events, last_seq: task.seq, complete: task.ended, gap };
+  const last = rest.length ? Number(rest.at(-1)?.seq) : Math.max(after, task.trimmedTo);
+  return { events, last_seq: last, complete: task.ended && last >= task.seq, gap };
 }
 
 function asTask(task: FakeTask): unknown {

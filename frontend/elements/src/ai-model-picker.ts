@@ -35,7 +35,7 @@ export class AiModelPicker extends LitElement {
           this.models,
           (it) => it.name,
           (it) =>
-            html`<option value=${it.name} ?selected=${it.name === this.value}>${it.label || it.name}</option>`,
+            html`<option value=${it.name} ?selected=${it.name === this.value}>${it.title || it.name}</option>`,
         )}
       </select>${chevronIcon}</label>`;
   }

@@ -136,7 +136,7 @@ export class AiPage extends LitElement {
       return; // without a list the server's default answers, and the picker is not shown
     }
     const chosen = localStorage.getItem(MODEL_KEY);
-    const known = this.models.find((it) => it.name === chosen) ?? this.models.find((it) => it.default);
+    const known = this.models.find((it) => it.name === chosen) ?? this.models.find((it) => it.is_default);
     this.model = (known ?? this.models[0])?.name ?? "";
   }
 
