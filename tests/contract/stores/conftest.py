@@ -1,0 +1,15 @@
+"""The fixture `stores`: each implementation of the ConversationStore in turn."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from store_factories import FACTORIES, Stores
+
+
+@pytest.fixture(params=FACTORIES)
+def stores(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Stores]:
+    with FACTORIES[request.param](tmp_path) as found:
+        yield found
