@@ -57,6 +57,11 @@ class ApiKeys:
         with self._database.write() as connection:
             return connection.execute(API_KEYS.delete().where(API_KEYS.c.key == key)).rowcount > 0
 
+    def revoke_label(self, label: str) -> None:
+        """Removes every key with this label."""
+        with self._database.write() as connection:
+            connection.execute(API_KEYS.delete().where(API_KEYS.c.label == label))
+
     def keys_of(self, user: str) -> list[tuple[str, str]]:
         """Key and label of a user's keys, oldest first."""
         query = sa.select(API_KEYS.c.key, API_KEYS.c.label).where(API_KEYS.c.user == user).order_by(API_KEYS.c.created)

@@ -12,7 +12,7 @@ import sqlalchemy as sa
 from sqlalchemy.exc import IntegrityError
 
 from ai_assistant.core.errors import DoesNotExistError, ValidationError
-from ai_assistant.core.session import ADMINISTRATOR, GUEST, MANAGER_ROLE, User
+from ai_assistant.core.session import GUEST, User
 from ai_assistant.host.accounts import SESSIONS, USERS
 from ai_assistant.host.database import Database
 from ai_assistant.host.passwords import hash_password, verify_password
@@ -145,8 +145,3 @@ def check_name(name: str) -> None:
         raise ValidationError(
             f"{name!r} cannot be a user's name: use 1 to 140 characters without spaces, quotes or / \\ : , ; < >."
         )
-
-
-def ensure_administrator(users: Users, password: str | None) -> User:
-    """Administrator, who is always there; `password` comes from the environment, None leaves it as it is."""
-    return users.ensure(ADMINISTRATOR, full_name=ADMINISTRATOR, roles=(MANAGER_ROLE,), password=password)
