@@ -1,0 +1,31 @@
+"""What Frappe is told of this app. Every bench command and every web worker loads it: names only, nothing imported."""
+
+app_name = "ai_assistant"
+app_title = "AI Assistant"
+app_publisher = "AI Assistant contributors"
+app_description = "Streams large language models over Frappe's realtime, with their reasoning as it happens"
+app_email = "hello@ai-assistant.example"
+app_license = "mit"
+
+# v15 checks arguments of whitelisted methods by their annotations; without one, loading the method is an error
+require_type_annotated_api_methods = True
+
+after_install = "ai_assistant.install.after_install"
+
+permission_query_conditions = {
+    "AI Conversation": "ai_assistant.permissions.conversation_query",
+    "AI Message": "ai_assistant.permissions.message_query",
+}
+has_permission = {
+    "AI Conversation": "ai_assistant.permissions.has_conversation_permission",
+    "AI Message": "ai_assistant.permissions.has_message_permission",
+}
+
+# what Frappe blanks when a person asks for the deletion of personal data
+user_data_fields = [
+    {"doctype": "AI Conversation", "filter_by": "owner", "redact_fields": ["title"]},
+    {"doctype": "AI Message", "filter_by": "owner", "redact_fields": ["content", "reasoning"]},
+]
+
+# Conversations are their users' own and are kept: no default_log_clearing_doctypes. AI Conversation can be added to
+# Log Settings by an admin who wants old ones to go.
