@@ -1,0 +1,129 @@
+"""The page around the chat: login, conversations, themes, keyboard."""
+
+from __future__ import annotations
+
+import re
+
+import pytest
+from playwright.sync_api import Browser, BrowserContext, Page, expect
+
+from .actions import answer, ask, ended, text_of
+from .conftest import PASSWORD, SCREENSHOTS
+from .upstream import ANSWER
+
+
+def test_a_guest_logs_in(chromium: Browser, host: str) -> None:
+    context = chromium.new_context()
+    page = context.new_page()
+    page.goto(host)
+    page.get_by_label("User").fill("Administrator")
+    page.get_by_label("Password").fill("wrong")
+    page.get_by_role("button", name="Log in").click()
+    expect(page.get_by_role("alert")).to_be_visible()
+    page.get_by_label("Password").fill(PASSWORD)
+    page.keyboard.press("Enter")
+    article = ask(page, "plain, after logging in")
+    ended(article)
+    assert text_of(article) == ANSWER
+    page.get_by_role("button", name="Log out").click()
+    expect(page.get_by_role("button", name="Log in")).to_be_visible()
+    context.close()
+
+
+def test_conversations_are_listed_opened_renamed_found_and_deleted(page: Page) -> None:
+    ended(ask(page, "plain, first of two"))
+    page.get_by_role("button", name="New chat").click()
+    expect(page.get_by_role("article")).to_have_count(0)
+    ended(ask(page, "plain, second of two"))
+    chats = page.get_by_role("navigation", name="Chats")
+    chats.get_by_role("link", name="plain, first of two").first.click()
+    expect(page.get_by_role("article", name="You")).to_have_text("plain, first of two")
+
+    chats.get_by_role("button", name="Rename plain, first of two").first.click()
+    chats.get_by_role("textbox", name="New title").fill("A better title")
+    page.keyboard.press("Enter")
+    expect(chats.get_by_role("link", name="A better title")).to_be_visible()
+    expect(page).to_have_title(re.compile("A better title"))
+
+    page.get_by_role("searchbox", name="Search chats").fill("better")
+    expect(chats.get_by_role("link")).to_have_count(1)
+    page.get_by_role("searchbox", name="Search chats").fill("")
+
+    chats.get_by_role("button", name="Delete A better title").click()
+    page.get_by_role("button", name="Keep").click()
+    expect(chats.get_by_role("link", name="A better title")).to_be_visible()
+    chats.get_by_role("button", name="Delete A better title").click()
+    page.get_by_role("button", name="Delete", exact=True).click()
+    expect(chats.get_by_role("link", name="A better title")).to_have_count(0)
+    expect(page.get_by_role("article")).to_have_count(0)
+
+
+def test_a_conversation_goes_on(page: Page) -> None:
+    ended(ask(page, "plain, to go on"))
+    ended(ask(page, "plain, and on"))
+    page.reload()
+    expect(page.get_by_role("article", name="You")).to_have_count(2)
+    expect(page.get_by_role("article", name="Assistant")).to_have_count(2)
+    page.go_back()
+    expect(page.get_by_role("article")).to_have_count(0)
+
+
+def test_the_keyboard_is_enough(page: Page) -> None:
+    expect(page.get_by_role("textbox", name="Message")).to_be_focused()
+    page.keyboard.type("first line")
+    page.keyboard.press("Shift+Enter")
+    page.keyboard.type("plain second line")
+    page.keyboard.press("Enter")
+    article = answer(page)
+    ended(article)
+    expect(page.get_by_role("article", name="You")).to_have_text("first line\nplain second line", use_inner_text=True)
+    expect(page.get_by_role("textbox", name="Message")).to_be_focused()
+    toggle = article.get_by_role("button", name=re.compile("Thought for"))
+    for _ in range(40):
+        page.keyboard.press("Shift+Tab")
+        if toggle.evaluate("element => element.getRootNode().activeElement === element"):
+            break
+    expect(toggle).to_be_focused()
+    page.keyboard.press("Enter")
+    expect(toggle).to_have_attribute("aria-expanded", "true")
+    outline = toggle.evaluate("element => getComputedStyle(element).outlineStyle")
+    assert outline == "solid"
+
+
+def test_only_the_steps_of_an_answer_are_read_out(page: Page) -> None:
+    status = page.locator("ai-chat [aria-live=polite]")
+    article = ask(page, "plain, for a screen reader")
+    expect(status).to_contain_text("Thinking")
+    expect(status).to_have_text("The answer is being written.")
+    ended(article)
+    expect(status).to_have_text("The answer is complete.")
+    assert article.locator("[aria-live]").count() == 0
+
+
+def test_the_theme_is_chosen_and_kept(page: Page) -> None:
+    ground = "getComputedStyle(document.querySelector('ai-page')).backgroundColor"
+    light = page.evaluate(ground)
+    page.get_by_role("button", name="Use the dark theme").click()
+    assert page.evaluate(ground) != light
+    page.reload()
+    expect(page.get_by_role("button", name="Use the light theme")).to_be_visible()
+    assert page.evaluate(ground) != light
+
+
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+@pytest.mark.parametrize(("name", "width"), [("wide", 1280), ("narrow", 400)])
+def test_screenshots(context: BrowserContext, host: str, scheme: str, name: str, width: int) -> None:
+    """Both themes and both widths; nothing is wider than the window."""
+    SCREENSHOTS.mkdir(exist_ok=True)
+    page = context.new_page()
+    page.set_viewport_size({"width": width, "height": 820})
+    page.emulate_media(color_scheme="dark" if scheme == "dark" else "light")
+    page.goto(host)
+    article = ask(page, "plain, for a picture")
+    expect(article.get_by_role("region", name="Reasoning")).to_contain_text("First I look")
+    page.screenshot(path=SCREENSHOTS / f"{scheme}-{name}-thinking.png")
+    ended(article)
+    page.screenshot(path=SCREENSHOTS / f"{scheme}-{name}-answer.png")
+    assert page.evaluate("document.scrollingElement.scrollWidth") <= width
+    overflow = article.evaluate("element => element.scrollWidth - element.clientWidth")
+    assert overflow <= 0
