@@ -8,6 +8,7 @@ from starlette.requests import Request
 from starlette.responses import PlainTextResponse, Response
 from starlette.routing import Route
 
+from ai_assistant import api  # noqa: F401 - registers the endpoints
 from ai_assistant.host.account_methods import AccountMethods
 from ai_assistant.host.auth import Auth
 from ai_assistant.host.compress import compressed
