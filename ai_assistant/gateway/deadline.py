@@ -29,6 +29,11 @@ class Deadlines:
         self._waiting = True
         self._stream = stream
 
+    def sending(self) -> None:
+        """The request is sent only now: what came before (an import) does not count for the first delta."""
+        if self._stream:
+            self._first = _now() + self.limits.first_token
+
     def answered(self) -> None:
         """The first delta has come."""
         self._waiting = False

@@ -21,7 +21,7 @@ def build_chat(request: GatewayRequest, model: ModelConfig, *, stream: bool) -> 
     request = with_parameters(request, model)
     body: dict[str, Any] = {
         "model": model.model_id,
-        "messages": [_message(message, n) for n, message in enumerate(request.messages)],
+        "messages": [chat_message(message, n) for n, message in enumerate(request.messages)],
         "stream": stream,
     }
     if stream and provider.include_usage:
@@ -81,7 +81,8 @@ def _add_effort(body: dict[str, Any], request: GatewayRequest, model: ModelConfi
         body["enable_thinking"] = effort != "none"
 
 
-def _message(message: dict[str, Any], n: int) -> dict[str, Any]:
+def chat_message(message: dict[str, Any], n: int) -> dict[str, Any]:
+    """One message in the chat form, its parts checked and written anew; `n` is its index, for error messages."""
     where = f"messages[{n}].content"
     role = message["role"]
     out: dict[str, Any] = {"role": role, "content": _content(message.get("content"), where)}

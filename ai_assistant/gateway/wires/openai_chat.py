@@ -196,8 +196,13 @@ class OpenAIChatParser(SseBodyParser):
             self.writer.block(detail)
         if self._echo and self.writer.has_tool_calls:
             self.writer.block({"type": "reasoning_content", "text": "".join(self._echo)})
-        reason = "content_filter" if self._refused else _REASONS.get((self._reason or "").lower(), "stop")
+        reason = "content_filter" if self._refused else finish_reason(self._reason)
         self.writer.finish(reason, self._usage, self._model)
+
+
+def finish_reason(reason: str | None) -> FinishReason:
+    """A provider's `finish_reason` in the contract's words; unknown ones are a plain end."""
+    return _REASONS.get((reason or "").lower(), "stop")
 
 
 def _detail_text(detail: dict[str, Any]) -> str:

@@ -1,0 +1,47 @@
+"""LiteLLM's exceptions as the wire contract's codes."""
+
+from __future__ import annotations
+
+import logging
+import re
+
+from ai_assistant.core.errors import ChatError
+from ai_assistant.core.model import ModelConfig
+from ai_assistant.gateway import failures
+from ai_assistant.gateway.retry import parse_retry_after
+
+_LOG = logging.getLogger(__name__)
+#: Class names, which are part of LiteLLM's interface; the classes themselves would need the import.
+_KINDS = {
+    "ContextWindowExceededError": "context_length_exceeded",
+    "ContentPolicyViolationError": "content_filter",
+}
+_PREFIX = re.compile(r"^(?:litellm\.)?\w+(?:Error|Exception)?: ")
+
+
+def from_litellm(model: ModelConfig, error: Exception) -> ChatError:
+    """Map an exception that came out of LiteLLM, whatever it is."""
+    inner = getattr(error, "original_exception", None)
+    if isinstance(inner, Exception) and type(error).__name__ == "MidStreamFallbackError":
+        return from_litellm(model, inner)
+    name = type(error).__name__
+    status = getattr(error, "status_code", None)
+    if name in ("Timeout", "APITimeoutError"):
+        return failures.timed_out(model, "total", model.timeouts.total)
+    if name in ("APIConnectionError", "InternalServerError") or not isinstance(status, int):
+        _LOG.info("LiteLLM failed for %s: %s", model.name, name)
+        return ChatError(
+            "stream_interrupted",
+            f"{failures.name_of(model)} cannot be reached or broke off. "
+            f"Check api_base of {model.label}, and that the provider is up.",
+        )
+    words = _PREFIX.sub("", _PREFIX.sub("", str(getattr(error, "message", error))))
+    if "LLM Provider NOT provided" in words:
+        return ChatError(
+            "provider_unavailable",
+            f"LiteLLM knows no provider {model.provider!r}. Check model of {model.label}: provider/model.",
+            retryable=False,
+        )
+    response = getattr(error, "response", None)
+    headers = getattr(response, "headers", None) or getattr(error, "headers", None) or {}
+    return failures.from_status(model, status, _KINDS.get(name, ""), words, retry_after=parse_retry_after(headers))
