@@ -51,7 +51,7 @@ def test_stop_keeps_what_had_arrived_and_closes_the_providers_stream(page: Page,
     upstream.closed_early.clear()
     article = ask(page, "slow one, to be stopped")
     expect(article).to_contain_text("word5")
-    page.get_by_role("button", name="Stop").click()
+    page.get_by_role("button", name="Stop", exact=True).click()
     expect(article).to_contain_text("You stopped this answer.")
     assert SLOW.startswith(text_of(article))
     assert upstream.closed_early.wait(5)

@@ -52,6 +52,9 @@ export class SocketIoTransport implements Transport {
   #socketOptions(origin: string): Partial<ManagerOptions & SocketOptions> {
     const { auth, site } = this.options;
     const common = {
+      // A browser sends no Origin with a polling GET to its own site, and without one Frappe refuses.
+      transports: ["websocket", "polling"],
+      tryAllTransports: true,
       reconnectionDelay: 500,
       reconnectionDelayMax: 5_000,
       timeout: 10_000,
