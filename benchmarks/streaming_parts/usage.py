@@ -1,0 +1,71 @@
+"""CPU and memory of the serving processes, from outside."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import Any
+
+import msgspec
+import psutil
+
+#: Seconds between two looks at the memory.
+EVERY = 0.1
+REDIS_NAMES = ("redis-server", "valkey-server")
+MIB = 1024 * 1024
+
+
+class Usage(msgspec.Struct, frozen=True, kw_only=True):
+    """CPU seconds since their start, and resident bytes now, of the serving processes and of their Redis."""
+
+    cpu_s: float = 0.0
+    redis_cpu_s: float = 0.0
+    rss: int = 0
+    redis_rss: int = 0
+
+
+class Processes:
+    """The process that serves, with its children; a Redis among them is counted apart."""
+
+    def __init__(self, pids: list[int]):
+        """Raises psutil.NoSuchProcess for a process that is not there."""
+        self._roots = [psutil.Process(pid) for pid in pids]
+        self.peak = Usage()
+        """The highest sum of memory that was seen while `watch` ran."""
+
+    def look(self) -> Usage:
+        """The figures now. A child that ends meanwhile is left out."""
+        serving, redis = [0.0, 0], [0.0, 0]
+        for process in self._all():
+            try:
+                times, memory = process.cpu_times(), process.memory_info().rss
+                sums = redis if process.name().startswith(REDIS_NAMES) else serving
+            except psutil.NoSuchProcess:
+                continue
+            sums[0] += times.user + times.system
+            sums[1] += memory
+        return Usage(cpu_s=serving[0], redis_cpu_s=redis[0], rss=int(serving[1]), redis_rss=int(redis[1]))
+
+    async def watch(self) -> None:
+        """Keeps `peak`. Runs until cancelled."""
+        while True:
+            now = self.look()
+            if now.rss + now.redis_rss > self.peak.rss + self.peak.redis_rss:
+                self.peak = now
+            await asyncio.sleep(EVERY)
+
+    def _all(self) -> list[psutil.Process]:
+        found: dict[int, psutil.Process] = {}
+        for root in self._roots:
+            for process in (root, *root.children(recursive=True)):
+                found[process.pid] = process
+        return list(found.values())
+
+
+def mib(size: int) -> float:
+    """Bytes as MiB, to one decimal."""
+    return round(size / MIB, 1)
+
+
+def as_dict(usage: Usage) -> dict[str, Any]:
+    """For the JSON report."""
+    return {"rss_mib": mib(usage.rss), "redis_rss_mib": mib(usage.redis_rss)}
