@@ -15,12 +15,11 @@ _EMBEDDING = ("embed", "minilm", "bge-", "rerank")
 
 def ollama_url(host: str) -> str:
     """The address behind an `OLLAMA_HOST`, which may lack scheme and port, or be what a server binds to."""
-    url = host.strip().rstrip("/")
-    if "://" not in url:
-        url = f"http://{url}"
+    url = host.strip()
+    url = url if "://" in url else f"http://{url}"
     if problem := model_rules.api_base_problem(url):
         raise ConfigError("OLLAMA_HOST", f"{problem.split(';')[0]}; write host:port, for example 127.0.0.1:11434")
-    scheme, _, rest = url.partition("://")
+    scheme, _, rest = url.rstrip("/").partition("://")
     rest = rest.replace("0.0.0.0", "127.0.0.1", 1)
     has_port = rest.rpartition("]")[2].count(":") or "/" in rest
     return f"{scheme}://{rest}" if has_port or scheme == "https" else f"{scheme}://{rest}:11434"
