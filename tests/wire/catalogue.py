@@ -30,6 +30,7 @@ def scripted(upstream: str) -> list[dict[str, Any]]:
         {"name": "plain", **here},
         {"name": "retrying", **here, "retries": 1},
         {"name": "falling", **here, "fallbacks": ["plain"]},
+        {"name": "shaky", **here},
         {"name": "impatient", **here, "timeouts": QUICK},
         {"name": "priced", **here, "prices": prices},
         {"name": "small", **here, "context_window": 2000},

@@ -83,9 +83,9 @@ def host(upstream: Upstream, tmp_path_factory: pytest.TempPathFactory) -> Iterat
             site=process.site,
             socket_url=process.url,
             user=USER,
-            password=process.password,
+            password=process.passwords[USER],
             user2=USER2,
-            password2=process.password2,
+            password2=process.passwords[USER2],
             api_key=process.admin_key,
             is_embedded=True,
             process=process,
@@ -147,6 +147,17 @@ def embedded(host: Host) -> EmbeddedHost:
     if host.process is None:
         pytest.skip("needs an embedded host that the suite started itself")
     return host.process
+
+
+@pytest.fixture(scope="session")
+def tight(upstream: Upstream, tmp_path_factory: pytest.TempPathFactory) -> Iterator[EmbeddedHost]:
+    """A second embedded host with small limits and a short log, on the same provider."""
+    if os.environ.get("AI_ASSISTANT_URL"):
+        pytest.skip("needs a host with small limits; only an embedded one is started with them")
+    limits = "[limits]\nrequests_per_minute = 6\nconcurrent_tasks = 2\ntokens_per_day = 5000\n"
+    tasks = "[tasks]\nmax_log_bytes = 100000\n"
+    with EmbeddedHost(tmp_path_factory.mktemp("tight"), upstream.address, settings=limits + tasks) as process:
+        yield process
 
 
 @pytest.fixture

@@ -17,7 +17,7 @@ from .catalogue import API_KEY, ROLE, models, toml, with_key
 START_S = 90.0
 STOP_S = 30.0
 SITE = "wire.localhost"
-USER, USER2 = "ada@wire.example", "bob@wire.example"
+USER, USER2, USER3 = "ada@wire.example", "bob@wire.example", "eve@wire.example"
 
 
 class EmbeddedHost:
@@ -26,7 +26,7 @@ class EmbeddedHost:
     def __init__(self, folder: Path, upstream: str, *, settings: str = "", redis_url: str = ""):
         """`settings` are further lines of the TOML file, tables only."""
         self.folder = folder
-        self.password, self.password2 = secrets.token_urlsafe(12), secrets.token_urlsafe(12)
+        self.passwords = {name: secrets.token_urlsafe(12) for name in (USER, USER2, USER3)}
         self.admin_password = secrets.token_urlsafe(12)
         self.log_file = folder / "host.log"
         self.url = self.site = self.admin_key = ""
@@ -72,10 +72,8 @@ class EmbeddedHost:
         return self.log_file.read_text(errors="replace")
 
     def _config(self) -> str:
-        users = [
-            {"name": USER, "roles": [ROLE], "password": "env:WIRE_PASSWORD"},
-            {"name": USER2, "password": "env:WIRE_PASSWORD2"},
-        ]
+        users: list[dict[str, Any]] = [{"name": name, "password": f"env:{_variable(name)}"} for name in self.passwords]
+        users[0]["roles"] = [ROLE]
         head = f'default_model = "plain"\nsite = "{SITE}"\nlog_level = "debug"\n'
         return "\n".join([head, self._settings, toml(users, "users"), toml(with_key(models(self._upstream)), "models")])
 
@@ -84,8 +82,7 @@ class EmbeddedHost:
         kept = {name: value for name, value in kept.items() if not name.startswith(("AI_ASSISTANT_", "REDIS_", "OLLAMA_"))}
         given = {
             "AI_ASSISTANT_ADMIN_PASSWORD": self.admin_password,
-            "WIRE_PASSWORD": self.password,
-            "WIRE_PASSWORD2": self.password2,
+            **{_variable(name): password for name, password in self.passwords.items()},
             "WIRE_PROVIDER_KEY": API_KEY,
             "REDIS_URL": self._redis_url,
         }
@@ -102,3 +99,8 @@ class EmbeddedHost:
             time.sleep(0.05)
         self._process.kill()
         raise RuntimeError(f"the embedded host did not start: {self.log()[-3000:]}")
+
+
+def _variable(user: str) -> str:
+    """The environment variable with a user's password."""
+    return "WIRE_PASSWORD_" + user.partition("@")[0].upper()
