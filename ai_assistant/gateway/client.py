@@ -2,12 +2,20 @@
 
 from __future__ import annotations
 
+import urllib.request
+from collections.abc import AsyncGenerator
+
+import httpcore
 import httpx
 
 from ai_assistant import __version__
+from ai_assistant.gateway.network import AsyncioBackend
 
+#: Seconds that an idle connection is kept.
+_KEEPALIVE = 20.0
 #: Hosts that are never reached through a proxy from the environment.
 _LOCAL = ("all://127.0.0.1", "all://localhost", "all://[::1]")
+_PROXIES = ("http", "https", "all")
 
 
 def make_client(max_connections: int, keepalive: int) -> httpx.AsyncClient:
@@ -17,16 +25,74 @@ def make_client(max_connections: int, keepalive: int) -> httpx.AsyncClient:
     machine's own servers are reached directly. Time limits are the gateway's: httpx has none here but the wait for
     a connection, which each request sets. Bodies are asked for uncompressed: a compressed stream arrives in clumps.
     """
-    return httpx.AsyncClient(
-        http1=True,
-        http2=False,
-        verify=True,
-        trust_env=True,
-        follow_redirects=False,
-        timeout=httpx.Timeout(None),
-        limits=httpx.Limits(
-            max_connections=max_connections, max_keepalive_connections=keepalive, keepalive_expiry=20.0
-        ),
-        mounts=dict.fromkeys(_LOCAL),
-        headers={"user-agent": f"ai-assistant/{__version__}", "accept-encoding": "identity"},
+    headers = {"user-agent": f"ai-assistant/{__version__}", "accept-encoding": "identity"}
+    limits = httpx.Limits(
+        max_connections=max_connections, max_keepalive_connections=keepalive, keepalive_expiry=_KEEPALIVE
     )
+    direct = PoolTransport(limits)
+    if not any(urllib.request.getproxies().get(name) for name in _PROXIES):
+        return httpx.AsyncClient(transport=direct, timeout=httpx.Timeout(None), headers=headers)
+    return httpx.AsyncClient(
+        timeout=httpx.Timeout(None), headers=headers, limits=limits, mounts=dict.fromkeys(_LOCAL, direct)
+    )
+
+
+class PoolTransport(httpx.AsyncBaseTransport):
+    """httpcore's pool behind httpx's interface, with our network backend, which httpx has no option for."""
+
+    def __init__(self, limits: httpx.Limits):
+        self._pool = httpcore.AsyncConnectionPool(
+            ssl_context=httpx.create_ssl_context(),
+            max_connections=limits.max_connections,
+            max_keepalive_connections=limits.max_keepalive_connections,
+            keepalive_expiry=limits.keepalive_expiry,
+            http1=True,
+            http2=False,
+            network_backend=AsyncioBackend(),
+        )
+
+    async def handle_async_request(self, request: httpx.Request) -> httpx.Response:
+        """Send a request; the body of the answer is read by the caller."""
+        url = request.url
+        core = httpcore.Request(
+            method=request.method,
+            url=httpcore.URL(scheme=url.raw_scheme, host=url.raw_host, port=url.port, target=url.raw_path),
+            headers=request.headers.raw,
+            content=request.stream,
+            extensions=request.extensions,
+        )
+        try:
+            answer = await self._pool.handle_async_request(core)
+        except Exception as error:
+            raise _as_httpx(error) from error
+        stream = _Body(answer)
+        return httpx.Response(answer.status, headers=answer.headers, stream=stream, extensions=answer.extensions)
+
+    async def aclose(self) -> None:
+        """Close every connection."""
+        await self._pool.aclose()
+
+
+class _Body(httpx.AsyncByteStream):
+    """The body of an answer, with httpx's exceptions."""
+
+    def __init__(self, answer: httpcore.Response):
+        self._answer = answer
+
+    async def __aiter__(self) -> AsyncGenerator[bytes, None]:
+        try:
+            async for piece in self._answer.stream:  # pyright: ignore[reportGeneralTypeIssues]
+                yield piece
+        except Exception as error:
+            raise _as_httpx(error) from error
+
+    async def aclose(self) -> None:
+        await self._answer.aclose()
+
+
+def _as_httpx(error: Exception) -> Exception:
+    """httpx's exception of the same name (it names its own after httpcore's); others as they are."""
+    kind = getattr(httpx, type(error).__name__, None)
+    if type(error).__module__.startswith("httpcore") and isinstance(kind, type):
+        return kind(str(error))
+    return error
