@@ -52,8 +52,7 @@ def upgrade(database: Database, metadata: sa.MetaData, version: int = SCHEMA_VER
         if known is not None and known > version:
             raise _too_new(connection, known, version)
         statements = [_run(connection, ddl, version) for ddl in _missing(connection, metadata)]
-        if known is None or known < version:
-            _record(connection, version, f"schema version {version}")
+        _mark_complete(connection, version)
     for statement in statements:
         log.info("database: %s", statement.split("(", 1)[0].strip())
     return statements
@@ -91,10 +90,19 @@ def _add_column(column: sa.Column, connection: sa.Connection) -> sa.DDL:
 
 
 def _run(connection: sa.Connection, ddl: ExecutableDDLElement, version: int) -> str:
+    """Runs one statement. Recorded before it: where DDL commits by itself, that commits the record too, so that no
+    change is ever made without one; a statement that was cut off is in the record twice."""
     statement = " ".join(str(ddl.compile(dialect=connection.dialect)).split())
-    connection.execute(ddl)
     _record(connection, version, statement)
+    connection.execute(ddl)
     return statement
+
+
+def _mark_complete(connection: sa.Connection, version: int) -> None:
+    """Notes that everything of a version is there."""
+    mark = f"schema version {version}"
+    if connection.scalar(sa.select(CHANGES.c.id).where(CHANGES.c.statement == mark).limit(1)) is None:
+        _record(connection, version, mark)
 
 
 def _record(connection: sa.Connection, version: int, statement: str) -> None:
