@@ -31,6 +31,7 @@ class Figures(msgspec.Struct, kw_only=True):
     """What it took."""
 
     reader: str
+    pace: str
     delivered: int
     expected: int
     cpu_us_per_token: float
@@ -98,6 +99,7 @@ async def main() -> None:
     delivered = sum(reader.delivered for reader in readers)
     figures = Figures(
         reader=trial.reader,
+        pace=trial.pace,
         delivered=delivered,
         expected=trial.streams * trial.tokens,
         cpu_us_per_token=round(took / max(1, delivered) * 1e6, 1),

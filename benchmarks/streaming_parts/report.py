@@ -115,8 +115,10 @@ def text_of(report: Report, markdown: bool) -> str:
     if report.rows:
         parts.append(table(COLUMNS, [cells_of(row) for row in report.rows], markdown))
     if report.gateway:
-        lines = [[f.reader, f"{f.delivered:,}/{f.expected:,}", number(f.cpu_us_per_token)] for f in report.gateway]
-        parts.append(table(("reader alone", "delivered", "CPU µs/token"), lines, markdown))
+        lines = [
+            [f.reader, f.pace, f"{f.delivered:,}/{f.expected:,}", number(f.cpu_us_per_token)] for f in report.gateway
+        ]
+        parts.append(table(("reader alone", "pace", "delivered", "CPU µs/token"), lines, markdown))
     if report.checks:
         lines = [[check.must, check.was, "yes" if check.met else "NO"] for check in report.checks]
         parts.append(table(("must", "was", "met"), lines, markdown))
