@@ -57,7 +57,9 @@ def used(prompt: int, completion: int, *, reasoning: int = 0, cached: int = 0) -
     return sse({**_frame(), "choices": [], "usage": usage})
 
 
-def answer(content: str = "Hello there.", *, reasoning: str = "", usage: tuple[int, int] | None = (11, 7)) -> list[bytes]:
+def answer(
+    content: str = "Hello there.", *, reasoning: str = "", usage: tuple[int, int] | None = (11, 7)
+) -> list[bytes]:
     """A whole answer in pieces of five characters."""
     steps = [thought(part) for part in cut(reasoning)] + [text(part) for part in cut(content)]
     return [*steps, finish(), *([used(*usage)] if usage else []), DONE]

@@ -10,10 +10,20 @@ Event = dict[str, Any]
 ENDS = ("completion", "error", "cancelled")
 TYPES = ("start", "status", "reasoning", "text", "tool_call", *ENDS)
 STATES = ("queued", "connecting", "retrying", "fallback", "waiting_tool", "restarting")
-CODES = (
-    "invalid_request provider_auth provider_rate_limited provider_unavailable provider_timeout stream_interrupted "
-    "context_length_exceeded content_filtered budget_exceeded worker_lost no_worker internal"
-).split()
+CODES = [
+    "invalid_request",
+    "provider_auth",
+    "provider_rate_limited",
+    "provider_unavailable",
+    "provider_timeout",
+    "stream_interrupted",
+    "context_length_exceeded",
+    "content_filtered",
+    "budget_exceeded",
+    "worker_lost",
+    "no_worker",
+    "internal",
+]
 USAGE = ("prompt_tokens", "completion_tokens", "reasoning_tokens", "cached_tokens", "total_tokens")
 TIMINGS = ("queue_ms", "ttft_ms", "reasoning_ms", "total_ms")
 MAX_EVENT_BYTES = 32 * 1024
@@ -109,7 +119,8 @@ def _check_generation(record: Recording, event: Event) -> None:
 
 def _check_start(record: Recording, event: Event) -> None:
     assert event["mode"] in ("ask", "agent")
-    assert isinstance(event["model"], str) and event["model"]
+    assert isinstance(event["model"], str)
+    assert event["model"]
     _check_bare(event)
 
 
@@ -137,7 +148,8 @@ def _check_reasoning(record: Recording, event: Event) -> None:
         return
     assert record.open_reasoning, "a reasoning is closed once, and after it was opened"
     assert event["text"] == ""
-    assert isinstance(event["reasoning_ms"], int) and event["reasoning_ms"] >= 0
+    assert isinstance(event["reasoning_ms"], int)
+    assert event["reasoning_ms"] >= 0
     assert isinstance(event["truncated"], bool)
     assert isinstance(event["chars"], int)
     record.open_reasoning = False
@@ -155,8 +167,10 @@ def _check_text(record: Recording, event: Event) -> None:
 
 def _check_tool_call(record: Recording, event: Event) -> None:
     id, arguments = event["tool_call_id"], event["arguments"]
-    assert isinstance(id, str) and id
-    assert isinstance(event["name"], str) and event["name"]
+    assert isinstance(id, str)
+    assert id
+    assert isinstance(event["name"], str)
+    assert event["name"]
     assert isinstance(arguments, str)
     assert id not in record.calls, "nothing follows the closing of a tool call"
     record.shown = True
@@ -179,8 +193,10 @@ def _check_completion(record: Recording, event: Event) -> None:
         assert call["function"] == {"name": closed["name"], "arguments": closed["arguments"]}
     check_usage(event["usage"])
     check_timings(event["timings"])
-    assert isinstance(event["model"], str) and event["model"]
-    assert isinstance(event["provider"], str) and event["provider"]
+    assert isinstance(event["model"], str)
+    assert event["model"]
+    assert isinstance(event["provider"], str)
+    assert event["provider"]
 
 
 def _check_error(record: Recording, event: Event) -> None:
@@ -191,14 +207,16 @@ def _check_error(record: Recording, event: Event) -> None:
 
 def _check_cancelled(record: Recording, event: Event) -> None:
     assert event["partial"] is False
-    assert isinstance(event["by"], str) and event["by"]
+    assert isinstance(event["by"], str)
+    assert event["by"]
     assert event["text"] == record.text, "the text of a cancelled task is what had arrived"
 
 
 def check_error(error: dict[str, Any]) -> None:
     """`{code, message, retryable}`, for people, without secret and stack trace."""
     assert error["code"] in CODES, error["code"]
-    assert isinstance(error["message"], str) and error["message"].strip()
+    assert isinstance(error["message"], str)
+    assert error["message"].strip()
     assert isinstance(error["retryable"], bool)
     for forbidden in ("Traceback", 'File "', "wire-test-key", "Bearer "):
         assert forbidden not in error["message"], error["message"]

@@ -79,7 +79,9 @@ class EmbeddedHost:
 
     def _environment(self) -> dict[str, str]:
         kept = {name: value for name, value in os.environ.items() if not name.endswith("_API_KEY")}
-        kept = {name: value for name, value in kept.items() if not name.startswith(("AI_ASSISTANT_", "REDIS_", "OLLAMA_"))}
+        kept = {
+            name: value for name, value in kept.items() if not name.startswith(("AI_ASSISTANT_", "REDIS_", "OLLAMA_"))
+        }
         given = {
             "AI_ASSISTANT_ADMIN_PASSWORD": self.admin_password,
             **{_variable(name): password for name, password in self.passwords.items()},

@@ -81,7 +81,9 @@ class Listener:
 
     def wait_for_end(self, task_id: str, timeout: float = PATIENCE) -> list[dict[str, Any]]:
         """All events of a task, up to its end."""
-        return self.wait_for(task_id, lambda e: any(x["type"] in ("completion", "error", "cancelled") for x in e), timeout)
+        return self.wait_for(
+            task_id, lambda e: any(x["type"] in ("completion", "error", "cancelled") for x in e), timeout
+        )
 
 
 def _headers(origin: str | None, cookie: str | None, token: str | None) -> dict[str, str]:

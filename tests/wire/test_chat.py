@@ -15,9 +15,20 @@ from .script import Gate, Script
 
 Ask = Callable[..., tuple[dict[str, Any], Script]]
 Scripts = Callable[..., Script]
-TASK_FIELDS = (
-    "task_id status message finish_reason model provider usage timings conversation message_id trace_id error"
-).split()
+TASK_FIELDS = [
+    "task_id",
+    "status",
+    "message",
+    "finish_reason",
+    "model",
+    "provider",
+    "usage",
+    "timings",
+    "conversation",
+    "message_id",
+    "trace_id",
+    "error",
+]
 
 
 def sent(played: Script, call: int = 0) -> list[dict[str, Any]]:
@@ -171,7 +182,7 @@ def test_timings_are_measured(ask: Ask) -> None:
 
 
 def test_text_of_any_script_comes_through(ask: Ask) -> None:
-    words = "Grüße, 世界! 👩‍👩‍👧 \u2028 \\ \" </script> \t\r\n مرحبا é"
+    words = 'Grüße, 世界! 👩‍👩‍👧 \u2028 \\ " </script> \t\r\n مرحبا é'
     task, _ = ask([text(character) for character in words] + [finish(), DONE], content=words)
     assert task["message"]["content"] == words
 

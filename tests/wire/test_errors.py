@@ -77,7 +77,8 @@ def test_a_model_for_others_is_403(other: Client) -> None:
 
 
 @pytest.mark.parametrize(
-    "method", "chat_completion cancel get_task get_events get_models get_conversations delete_conversation".split()
+    "method",
+    ["chat_completion", "cancel", "get_task", "get_events", "get_models", "get_conversations", "delete_conversation"],
 )
 def test_a_guest_is_401(host: Host, guest: Client, method: str) -> None:
     refused = guest.refused(method, messages=SAYING)
@@ -93,7 +94,9 @@ def test_a_write_by_get_is_refused(user: Client, method: str) -> None:
     assert user.request(method, "GET", params={"task_id": new_id()}).status_code == 403
 
 
-@pytest.mark.parametrize("name", ["nothing", "core.service.status", "chat_completion.__globals__", "os.system", "x" * 3000])
+@pytest.mark.parametrize(
+    "name", ["nothing", "core.service.status", "chat_completion.__globals__", "os.system", "x" * 3000]
+)
 def test_an_unknown_method_is_refused(user: Client, host: Host, name: str) -> None:
     response = user.request(f"ai_assistant.api.{name}")
     assert 400 <= response.status_code < 500

@@ -111,7 +111,7 @@ def test_long_arguments_of_a_tool_are_cut(user: Client, ask: Ask) -> None:
 def test_any_cutting_of_the_stream_gives_the_same(user: Client, ask: Ask, seed: int) -> None:
     """The bytes of the provider's stream are cut anywhere, within characters too."""
     chance = random.Random(seed)
-    words = "".join(chance.choice("ab \n\"\\üß世👩‍👧\u2028<>&") for _ in range(400))
+    words = "".join(chance.choice('ab \n"\\üß世👩‍👧\u2028<>&') for _ in range(400))
     thinking = "".join(chance.choice("xy é🧠\t") for _ in range(200))
     stream = b"".join(answer(words, reasoning=thinking))
     pieces = []

@@ -46,7 +46,9 @@ def test_a_wrong_password_is_401(host: Host, guest: Client, who: str) -> None:
     assert refused.value.status in (401, 403)
 
 
-@pytest.mark.parametrize("body", [{}, {"usr": ""}, {"usr": 1, "pwd": []}, {"usr": "a\x00b", "pwd": "x"}, {"pwd": "x" * 5000}])
+@pytest.mark.parametrize(
+    "body", [{}, {"usr": ""}, {"usr": 1, "pwd": []}, {"usr": "a\x00b", "pwd": "x"}, {"pwd": "x" * 5000}]
+)
 def test_a_malformed_login_is_refused_plainly(guest: Client, host: Host, body: dict[str, object]) -> None:
     response = log_in(guest, host, json=body)
     assert 400 <= response.status_code < 500
@@ -77,7 +79,9 @@ def test_an_api_session_needs_no_csrf_token(user: Client, script: Scripts) -> No
 
 def page_token(client: Client, host: Host) -> str:
     """Load a page, as a browser does; gives the session's CSRF token that stands in it."""
-    html = client.http.get("/" if host.is_embedded else "/app", follow_redirects=True, headers={"Accept": "text/html"}).text
+    html = client.http.get(
+        "/" if host.is_embedded else "/app", follow_redirects=True, headers={"Accept": "text/html"}
+    ).text
     found = re.search(r"csrf[_-]?token\W{1,12}?(?:content\W{1,3})?([0-9A-Za-z_-]{16,})", html, re.IGNORECASE)
     assert found, f"no CSRF token in the page: {html[:1500]}"
     return found[1]

@@ -78,18 +78,14 @@ def redis(tmp_path_factory: pytest.TempPathFactory) -> Iterator[OwnRedis]:
 
 
 @pytest.fixture(scope="module")
-def lonely(
-    redis: OwnRedis, upstream: Upstream, tmp_path_factory: pytest.TempPathFactory
-) -> Iterator[EmbeddedHost]:
+def lonely(redis: OwnRedis, upstream: Upstream, tmp_path_factory: pytest.TempPathFactory) -> Iterator[EmbeddedHost]:
     """A host whose Redis is about to go."""
     url = f"unix://{redis.socket}"
     with EmbeddedHost(tmp_path_factory.mktemp("lonely"), upstream.address, redis_url=url) as process:
         yield process
 
 
-def test_without_redis_nothing_hangs(
-    lonely: EmbeddedHost, redis: OwnRedis, script: Callable[..., Script]
-) -> None:
+def test_without_redis_nothing_hangs(lonely: EmbeddedHost, redis: OwnRedis, script: Callable[..., Script]) -> None:
     """Contract: without Redis the answer is 503 within 2 s, and a waiting call ends with an error."""
     with Client(lonely.url) as client:
         client.login(USER, lonely.passwords[USER])

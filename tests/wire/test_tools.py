@@ -56,7 +56,7 @@ def test_several_calls_in_one_answer(user: Client, ask: Ask) -> None:
 
 
 def test_results_go_back_in_the_next_call(user: Client, ask: Ask, script: Scripts) -> None:
-    task, first = ask(calls(("call_1", "weather", PARIS)), tools=[WEATHER])
+    task, _first = ask(calls(("call_1", "weather", PARIS)), tools=[WEATHER])
     played = script(answer("18 degrees."))
     history = [
         *played.messages("What is the weather?"),

@@ -140,7 +140,7 @@ async def _data(step: Step, call: Call) -> AsyncIterator[bytes]:
 
 async def _until(reached: Any) -> None:
     end = asyncio.get_running_loop().time() + PATIENCE
-    while not reached() and asyncio.get_running_loop().time() < end:
+    while not reached() and asyncio.get_running_loop().time() < end:  # noqa: ASYNC110 - set by other threads
         await asyncio.sleep(0.005)
 
 

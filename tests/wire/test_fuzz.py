@@ -1,0 +1,229 @@
+"""Every endpoint under generated input: no 500, no hang, no stack trace. The embedded host describes its endpoints."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from typing import Any
+
+import httpx
+import pytest
+import schemathesis
+from hypothesis import HealthCheck, Phase, given, settings
+from hypothesis import strategies as st
+from schemathesis.specs.openapi.checks import unsupported_method
+
+from .client import Client
+from .conftest import Host
+from .script import Script
+
+EXAMPLES = 12
+#: An answer that takes longer than this hangs; the default model answers at once.
+PATIENCE = 20.0
+QUIET = settings(
+    max_examples=EXAMPLES,
+    deadline=None,
+    phases=(Phase.explicit, Phase.generate),
+    suppress_health_check=list(HealthCheck),
+    derandomize=True,
+)
+METHODS = [
+    "chat_completion",
+    "cancel",
+    "get_task",
+    "get_events",
+    "get_models",
+    "get_conversations",
+    "get_conversation",
+    "rename_conversation",
+    "delete_conversation",
+    "status",
+]
+ARGUMENTS = [
+    "messages",
+    "mode",
+    "model",
+    "provider",
+    "temperature",
+    "max_tokens",
+    "reasoning_effort",
+    "tools",
+    "tool_choice",
+    "response_format",
+    "stop",
+    "conversation",
+    "metadata",
+    "task_id",
+    "wait",
+    "timeout",
+    "after_seq",
+    "limit",
+    "before",
+    "search",
+    "title",
+]
+
+
+def check_answer(response: httpx.Response | Any, host_is_embedded: bool = True) -> None:
+    """A plain answer, whatever was asked."""
+    assert response.status_code < 500, f"{response.status_code} {response.text[:500]}"
+    assert "Traceback" not in response.text
+    assert 'File "/' not in response.text
+    if "json" in response.headers.get("content-type", ""):
+        json.loads(response.content)
+
+
+@pytest.fixture(scope="module")
+def api_schema(host: Host) -> Any:
+    if not host.is_embedded:
+        pytest.skip("only the embedded host describes its endpoints")
+    return schemathesis.openapi.from_url(f"{host.url}/openapi.json")
+
+
+schema = schemathesis.pytest.from_fixture("api_schema")
+
+
+@schema.parametrize()
+@QUIET
+def test_what_the_description_allows(case: schemathesis.Case, user: Client) -> None:
+    """Requests that fit the description, and ones that nearly do."""
+    response = case.call(cookies={"sid": user.sid}, timeout=PATIENCE)
+    check_answer(_plain(response))
+    case.validate_response(response, excluded_checks=[unsupported_method], checks=[_described])
+
+
+def _plain(response: Any) -> Any:
+    return httpx.Response(response.status_code, headers=_flat(response.headers), content=response.content)
+
+
+def _flat(headers: Any) -> dict[str, str]:
+    dropped = ("content-encoding", "transfer-encoding")
+    return {name: ", ".join(value) for name, value in headers.items() if name.lower() not in dropped}
+
+
+def _described(ctx: Any, response: Any, case: Any) -> None:
+    """The status is one that the description names."""
+    known = set(case.operation.definition.raw["responses"])
+    assert str(response.status_code) in known, f"{response.status_code} is not described: {sorted(known)}"
+
+
+TEXTS = st.text(st.characters(codec=None, categories=None), max_size=20) | st.sampled_from(
+    [
+        "",
+        "new",
+        "user",
+        "\x00",
+        "\ud800",
+        "[]",
+        "{}",
+        "null",
+        "NaN",
+        "1e999",
+        "-1",
+        "0",
+        "true",
+        "../../etc/passwd",
+        "x" * 5000,
+    ]
+)
+SCALARS = st.none() | st.booleans() | st.integers() | st.floats() | TEXTS
+VALUES = st.recursive(
+    SCALARS, lambda inner: st.lists(inner, max_size=4) | st.dictionaries(TEXTS, inner, max_size=4), max_leaves=12
+)
+PARTS = st.fixed_dictionaries(
+    {"type": st.sampled_from(["text", "image_url", "input_audio", "file", "refusal"]) | TEXTS},
+    optional={"text": VALUES, "image_url": VALUES, "file": VALUES},
+)
+CALLS = st.fixed_dictionaries(
+    {"id": TEXTS, "type": st.just("function"), "function": st.fixed_dictionaries({"name": TEXTS, "arguments": VALUES})}
+)
+MESSAGES = st.lists(
+    st.fixed_dictionaries(
+        {"role": st.sampled_from(["system", "developer", "user", "assistant", "tool"]) | TEXTS},
+        optional={
+            "content": TEXTS | st.lists(PARTS, max_size=3) | VALUES,
+            "name": VALUES,
+            "tool_calls": st.lists(CALLS, max_size=3) | VALUES,
+            "tool_call_id": TEXTS | VALUES,
+            "thinking_blocks": VALUES,
+            "reasoning": VALUES,
+        },
+    ),
+    max_size=4,
+)
+BODIES = st.dictionaries(st.sampled_from(ARGUMENTS) | TEXTS, VALUES, max_size=5)
+CHATS = st.builds(lambda body, messages: {**body, "messages": messages}, BODIES, MESSAGES)
+
+
+@pytest.mark.parametrize("method", METHODS)
+def test_any_json(user: Client, host: Host, method: str) -> None:
+    @settings(QUIET, max_examples=EXAMPLES * 2)
+    @given(CHATS if method == "chat_completion" else BODIES)
+    def run(body: dict[str, Any]) -> None:
+        content = json.dumps(body).encode()
+        headers = {"Content-Type": "application/json"}
+        check_answer(user.request(method, content=content, headers=headers, timeout=PATIENCE))
+
+    run()
+
+
+@pytest.mark.parametrize("method", METHODS)
+def test_any_query_and_form(user: Client, host: Host, method: str) -> None:
+    texts = st.text(st.characters(codec="utf-8"), max_size=30)
+
+    @QUIET
+    @given(st.dictionaries(st.sampled_from(ARGUMENTS), texts, max_size=4))
+    def run(fields: dict[str, str]) -> None:
+        check_answer(user.request(method, "GET", params=fields, timeout=PATIENCE))
+        check_answer(user.request(method, "POST", data=fields, timeout=PATIENCE))
+
+    run()
+
+
+@pytest.mark.parametrize(
+    "kind", ["application/json", "application/x-www-form-urlencoded", "multipart/form-data; boundary=x", "text/plain"]
+)
+def test_any_bytes(user: Client, host: Host, kind: str) -> None:
+    @QUIET
+    @given(st.binary(max_size=300))
+    def run(content: bytes) -> None:
+        response = user.request("chat_completion", content=content, headers={"Content-Type": kind}, timeout=PATIENCE)
+        if host.is_embedded or response.status_code < 500:
+            check_answer(response)
+
+    run()
+
+
+HOSTILE_LINES = st.lists(
+    st.sampled_from(
+        [b"data: ", b"event: error\n", b"\n\n", b"data: [DONE]\n\n", b": ping\n", b"\x00", b"\xff", b"retry: x\n"]
+    )
+    | st.binary(max_size=40)
+    | st.builds(lambda value: b"data: " + json.dumps(value).encode() + b"\n\n", VALUES)
+    | st.builds(
+        lambda delta, more: (
+            b"data: " + json.dumps({"choices": [{"delta": delta, "index": 0}], **more}).encode() + b"\n\n"
+        ),
+        st.dictionaries(st.sampled_from(["content", "reasoning_content", "reasoning", "tool_calls", "role"]), VALUES),
+        st.dictionaries(st.sampled_from(["usage", "error", "choices", "model"]), VALUES, max_size=2),
+    ),
+    max_size=8,
+)
+
+
+def test_any_stream_of_a_provider(user: Client, script: Callable[..., Script]) -> None:
+    """Whatever a provider sends, the task ends and its events keep every promise."""
+    from .chunks import answer
+    from .events import checked
+
+    @settings(QUIET, max_examples=40)
+    @given(HOSTILE_LINES)
+    def run(steps: list[bytes]) -> None:
+        played = script([step for step in steps if step])
+        task = user.chat(played.messages(), model="shaky")
+        assert task["status"] in ("completed", "failed")
+        assert task["status"] == "completed" or task["error"]["code"] != "internal", task["error"]
+        checked(user.events(task["task_id"]), task["task_id"])
+        user.chat(script(answer()).messages(), model="shaky")
+
+    run()
