@@ -39,7 +39,8 @@ export class AiChat extends LitElement {
 
   /** Puts the cursor where the question is written. */
   override focus(): void {
-    this.composer?.focus();
+    if (this.composer) this.composer.focus();
+    else void this.updateComplete.then(() => this.composer?.focus());
   }
 
   /** Events may come in dozens between two frames; the page is drawn once for each frame. */

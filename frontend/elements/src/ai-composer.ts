@@ -42,7 +42,8 @@ export class AiComposer extends LitElement {
   @query("textarea") private area!: HTMLTextAreaElement;
 
   override focus(): void {
-    this.area?.focus();
+    if (this.area) this.area.focus();
+    else void this.updateComplete.then(() => this.area.focus());
   }
 
   /** Puts a text in, for the person to send or change. */

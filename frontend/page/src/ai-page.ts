@@ -12,8 +12,8 @@ import { currentTheme, toggleTheme } from "./theme-toggle.ts";
 
 const SUGGESTIONS = [
   "Explain microservices",
-  "Write a binary search in Python",
-  "Compare REST and GraphQL in a table",
+  "Write Python code for prime numbers",
+  "Compare data structures in a table",
 ];
 const MODEL_KEY = "ai_assistant.model";
 const TITLE = "AI Assistant";
@@ -59,8 +59,9 @@ export class AiPage extends LitElement {
     super.disconnectedCallback();
   }
 
+  /** On a touch screen the keyboard would cover the page; there the person taps first. */
   protected override firstUpdated(): void {
-    this.chat.focus();
+    if (matchMedia("(pointer: fine)").matches) this.chat.focus();
   }
 
   protected override render() {
