@@ -67,6 +67,16 @@ class EngineServer(engineio.AsyncServer):
         """One Outbox per socket."""
         return Outbox(*arguments, **options)
 
+    async def _trigger_event(self, event: str, *arguments: Any, **options: Any) -> Any:
+        """Beside the library's work, lets go of the poll that a client left open when it said goodbye; it would
+        hang until the next ping."""
+        result = await super()._trigger_event(event, *arguments, **options)
+        if event == "disconnect" and self.reason.CLIENT_DISCONNECT in arguments:
+            socket = self.sockets.get(arguments[0])
+            if socket is not None:
+                socket.queue.put_nowait(None)
+        return result
+
 
 class SocketIOServer(socketio.AsyncServer):
     """Socket.IO over EngineServer."""

@@ -228,6 +228,7 @@ class Sockets:
         for socket in self.manager.unjoined(limit):
             self.counts["never_joined"] += 1
             await socket.close(wait=False)
+            socket.queue.put_nowait(None)  # ends its writer, which closes the connection
 
 
 def rooms_of(member: Member) -> tuple[str, ...]:
