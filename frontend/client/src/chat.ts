@@ -3,6 +3,7 @@ import type { ChatRequest, Mode } from "./api.ts";
 import type { AssistantClient } from "./client.ts";
 import { ApiError } from "./errors.ts";
 import type { TaskFollower } from "./follower.ts";
+import { newTaskId } from "./ids.ts";
 import { type KeyValue, PendingStore, type PendingTask } from "./pending.ts";
 import { isEnded, type TaskState } from "./state.ts";
 import { emptyAnswer, isOpen, type Turn, turnFromStored, turnFromTask, userTurn } from "./turn.ts";
@@ -107,7 +108,7 @@ export class ChatSession {
   send(text: string, options: SendOptions = {}): boolean {
     const content = text.trim();
     if (!content || this.#follower) return false;
-    const taskId = crypto.randomUUID();
+    const taskId = newTaskId();
     const { conversation } = this.#snapshot;
     this.#begin(userTurn(`user-${taskId}`, content), {
       task_id: taskId,

@@ -4,6 +4,7 @@ import { ServerClock } from "./clock.ts";
 import { ApiError } from "./errors.ts";
 import { TaskFollower } from "./follower.ts";
 import { Http, type HttpOptions } from "./http.ts";
+import { newTaskId } from "./ids.ts";
 import { SocketIoTransport } from "./socketio.ts";
 import type { TaskState } from "./state.ts";
 import { NoTransport, type Transport, type TransportState } from "./transport.ts";
@@ -31,6 +32,8 @@ export class AssistantClient {
   readonly clock = new ServerClock();
   readonly #transport: Transport;
   readonly #followers = new Map<string, TaskFollower>();
+  /** Requests under way; each is fulfilled when the server has taken or refused the task. */
+  readonly #starting = new Map<string, Promise<void>>();
   readonly #taskListeners = new Set<(state: TaskState) => void>();
   readonly #connectionListeners = new Set<(state: ConnectionState) => void>();
   #transportState: TransportState = "connecting";
@@ -82,12 +85,14 @@ export class AssistantClient {
 
   /** Sends a request and follows its task. A refusal ends the task's state as `failed`. */
   start(request: ChatRequest): TaskFollower {
-    const taskId = request.task_id ?? crypto.randomUUID();
+    const taskId = request.task_id ?? newTaskId();
     const follower = this.#follow(taskId);
-    this.#send({ ...request, task_id: taskId }).then(
+    const accepted = this.#send({ ...request, task_id: taskId }).then(
       () => follower.begin(),
       (error: unknown) => follower.reject(asApiError(error)),
     );
+    this.#starting.set(taskId, accepted);
+    void accepted.then(() => this.#starting.delete(taskId));
     return follower;
   }
 
@@ -103,6 +108,8 @@ export class AssistantClient {
    * @throws ApiError when the server cannot be told.
    */
   async cancel(taskId: string): Promise<void> {
+    await this.#starting.get(taskId); // before that the server does not know it
+    if (this.#followers.get(taskId)?.active === false) return;
     await this.#again(() => this.api.cancel(taskId));
     this.#followers.get(taskId)?.resume();
   }

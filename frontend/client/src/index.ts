@@ -12,6 +12,7 @@ export type { FollowerPorts, Sync } from "./follower.ts";
 export { TaskFollower } from "./follower.ts";
 export type { Auth, CallOptions, HttpOptions } from "./http.ts";
 export { Http } from "./http.ts";
+export { newTaskId } from "./ids.ts";
 export { reduce, reduceAll, settleGap } from "./reducer.ts";
 export { foldTask } from "./settle.ts";
 export type { SocketIoOptions } from "./socketio.ts";

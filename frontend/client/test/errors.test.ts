@@ -1,6 +1,7 @@
 /** Frappe's error bodies in readable words; the clock of the server. */
 import assert from "node:assert/strict";
 import { test } from "node:test";
+import { uuidFromBytes } from "../src/ids.ts";
 import { errorFromBody, ServerClock } from "../src/index.ts";
 
 test("the server's own message wins over the exception", () => {
@@ -51,4 +52,12 @@ test("a clock that is behind is corrected by the Date of an answer", () => {
   const clock = new ServerClock(() => 5_000_000);
   clock.observeDate(new Date(4_000_000).toUTCString(), 5_000_000, 5_000_000);
   assert.ok(Math.abs(clock.serverNow() - 4_000_000) <= 2_000);
+});
+
+test("an id made without randomUUID is a version 4 UUID", () => {
+  assert.equal(uuidFromBytes(new Uint8Array(16).fill(0xff)), "ffffffff-ffff-4fff-bfff-ffffffffffff");
+  assert.match(
+    uuidFromBytes(crypto.getRandomValues(new Uint8Array(16))),
+    /^[\da-f]{8}-[\da-f]{4}-4[\da-f]{3}-[89ab]/,
+  );
 });

@@ -114,6 +114,14 @@ test("cancel ends the task with what had arrived", async () => {
   assert.ok(state.text.length > 0 && state.text.length < WHOLE.length);
 });
 
+test("a cancel right after the start waits until the server knows the task", async () => {
+  host.script = answerScript(PIECES, 20);
+  const client = await connected();
+  const follower = client.start(QUESTION);
+  await client.cancel(follower.taskId);
+  assert.equal((await follower.done).status, "cancelled");
+});
+
 test("a refusal is the task's error, in the server's words", async () => {
   const client = await connected();
   const message = JSON.stringify({ message: "At most <b>2</b> chats at once. Wait until one has ended." });

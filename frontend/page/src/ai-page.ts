@@ -6,6 +6,7 @@ import { customElement, property, query, state } from "lit/decorators.js";
 import type { Boot } from "./boot.ts";
 import { Conversations } from "./conversations.ts";
 import { mark } from "./mark.ts";
+import { recall, remember } from "./memory.ts";
 import { pageStyles } from "./page-styles.ts";
 import { conversationInUrl, showInUrl } from "./route.ts";
 import { currentTheme, toggleTheme } from "./theme-toggle.ts";
@@ -15,7 +16,6 @@ const SUGGESTIONS = [
   "Write Python code for prime numbers",
   "Compare data structures in a table",
 ];
-const MODEL_KEY = "ai_assistant.model";
 const TITLE = "AI Assistant";
 const CAUTION = "Models make mistakes. Check what matters.";
 const DEMO = "Built-in demonstration model: its answers are prepared.";
@@ -136,7 +136,7 @@ export class AiPage extends LitElement {
     } catch {
       return; // without a list the server's default answers, and the picker is not shown
     }
-    const chosen = localStorage.getItem(MODEL_KEY);
+    const chosen = recall("model");
     const known = this.models.find((it) => it.name === chosen) ?? this.models.find((it) => it.is_default);
     this.model = (known ?? this.models[0])?.name ?? "";
   }
@@ -185,7 +185,7 @@ export class AiPage extends LitElement {
 
   #onModel(event: CustomEvent<{ model: string }>): void {
     this.model = event.detail.model;
-    localStorage.setItem(MODEL_KEY, this.model);
+    remember("model", this.model);
   }
 
   #menu(open: boolean): void {

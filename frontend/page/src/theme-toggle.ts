@@ -1,6 +1,6 @@
 /** Dark and light: the system's choice until the person makes one. */
 
-const KEY = "ai_assistant.theme";
+import { remember } from "./memory.ts";
 
 export type Theme = "dark" | "light";
 
@@ -14,10 +14,6 @@ export function currentTheme(): Theme {
 export function toggleTheme(): Theme {
   const next = currentTheme() === "dark" ? "light" : "dark";
   document.documentElement.dataset.theme = next;
-  try {
-    localStorage.setItem(KEY, next);
-  } catch {
-    // Storage is forbidden: the choice lasts until the page is left.
-  }
+  remember("theme", next);
   return next;
 }
