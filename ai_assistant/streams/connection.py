@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import contextmanager
+from typing import cast
 
 import redis
 import redis.asyncio
@@ -15,6 +16,7 @@ from redis.exceptions import TimeoutError as RedisTimeoutError
 from redis.retry import Retry
 
 from ai_assistant.core.errors import ServiceUnavailableError
+from ai_assistant.streams.lean import LeanRedis
 
 #: A web request must know within two seconds that Redis is away: two attempts of these.
 CONNECT_TIMEOUT_S = 0.8
@@ -57,6 +59,14 @@ def worker_client(url: str, socket_timeout: float | None = WORKER_TIMEOUT_S) -> 
         socket_timeout=socket_timeout,
         retry=AsyncRetry(NoBackoff(), 0),
     )
+
+
+def publishing_client(url: str) -> redis.asyncio.Redis:
+    """The connection with little CPU per command, which offers what the publisher calls of a client and no more; with
+    TLS, redis-py's own."""
+    if url.startswith("rediss:"):
+        return worker_client(url)
+    return cast("redis.asyncio.Redis", LeanRedis(url, timeout=WORKER_TIMEOUT_S, connect_timeout=CONNECT_TIMEOUT_S))
 
 
 @contextmanager
