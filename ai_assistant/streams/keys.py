@@ -24,6 +24,7 @@ class ScopeKeys:
         self.workers = f"{base}:workers"
         self.worker_info = f"{base}:worker_info"
         self.open = f"{base}:open"
+        self.unsaved = f"{base}:unsaved"
         self.control = f"{base}:control"
         self.ends = f"{base}:ends"
 

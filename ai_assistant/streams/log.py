@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import msgspec
-import redis
 
 from ai_assistant.core.task import Message, TaskRef
+from ai_assistant.streams import scripts
 from ai_assistant.streams.keys import TaskKeys
+
+if TYPE_CHECKING:
+    from ai_assistant.streams.tasks import Tasks
 
 MAX_PAGE_BYTES = 4 * 1024 * 1024
 
@@ -31,65 +34,71 @@ class LoggedEvent(msgspec.Struct):
 _decode = msgspec.json.Decoder(LoggedEvent).decode
 
 
-def read_log(client: redis.Redis, ref: TaskRef, after_seq: int, limit: int) -> tuple[list[bytes], int, bool]:
+def read_log(tasks: Tasks, ref: TaskRef, after_seq: int, limit: int) -> tuple[list[bytes], int, bool]:
     """Up to `limit` events after `after_seq` as JSON, the number of the last one, and whether the log had been
     trimmed past `after_seq`, so that the first event is a snapshot."""
     keys = TaskKeys(ref)
-    snapshot, snapshot_seq = client.hmget(keys.task, "snapshot", "snapshot_seq")  # type: ignore[misc]
+    snapshot, at, rows = tasks.run(scripts.EVENTS, [keys.task, keys.log], [after_seq, limit])
     events: list[bytes] = []
-    gap = snapshot is not None and int(snapshot_seq) > after_seq
-    if gap:
+    if snapshot:
         events.append(snapshot)
-        after_seq = int(snapshot_seq)
-    size = sum(map(len, events))
-    rows = client.xrange(keys.log, min=f"({after_seq}-0", count=max(1, limit - len(events)))
-    for entry, fields in rows:  # type: ignore[union-attr]
-        if len(events) >= limit or (size > MAX_PAGE_BYTES and events):
+        after_seq = at
+    size = len(snapshot)
+    for entry, (_, event) in rows:
+        if size > MAX_PAGE_BYTES and events:
             break
-        events.append(fields[b"e"])
-        size += len(fields[b"e"])
+        events.append(event)
+        size += len(event)
         after_seq = int(entry.split(b"-", 1)[0])
-    return events, after_seq, gap
+    return events, after_seq, bool(snapshot)
 
 
-def assemble(client: redis.Redis, ref: TaskRef) -> tuple[Message, int]:
+def assemble(tasks: Tasks, ref: TaskRef) -> tuple[Message, int]:
     """The message as far as it was published, and the number of its last event."""
-    message, calls, after = Message(), {}, 0
+    assembly, after = Assembly(), 0
     while True:
-        events, last, _ = read_log(client, ref, after, 1000)
+        events, last, _ = read_log(tasks, ref, after, 1000)
         for event in map(_decode, events):
-            apply(message, calls, event)
+            assembly.add(event)
         if last == after or not events:
-            break
+            return assembly.message(), after
         after = last
-    message.tool_calls = list(calls.values())
-    return message, after
 
 
-def apply(message: Message, calls: dict[str, dict[str, Any]], event: LoggedEvent) -> None:
-    """Adds one event to a message. `calls` holds its tool calls by id, arguments as far as they came."""
-    if event.type == "text" and event.partial:
-        message.content += event.text
-    elif event.type == "reasoning" and event.partial:
-        message.reasoning += event.text
-    elif event.type == "snapshot":
-        message.content, message.reasoning = event.text, event.reasoning
-        calls.clear()
-        calls.update({call["id"]: call for call in event.tool_calls})
-    elif event.type == "tool_call" and event.tool_call_id:
-        apply_call(calls, event)
+class Assembly:
+    """Puts a message together from its events."""
 
+    def __init__(self) -> None:
+        self._text: list[str] = []
+        self._reasoning: list[str] = []
+        self._calls: dict[str, tuple[str, list[str]]] = {}
 
-def apply_call(calls: dict[str, dict[str, Any]], event: LoggedEvent) -> None:
-    """Adds a piece of a tool call, or the whole of it when it is closed."""
-    call = calls.setdefault(
-        str(event.tool_call_id),
-        {
-            "id": event.tool_call_id,
-            "type": "function",
-            "function": {"name": event.name or "", "arguments": ""},
-        },
-    )
-    function = call["function"]
-    function["name"] = event.name or function["name"]
-    function["arguments"] = function["arguments"] + event.arguments if event.partial else event.arguments
+    def add(self, event: LoggedEvent) -> None:
+        """The next event."""
+        if event.type == "text" and event.partial:
+            self._text.append(event.text)
+        elif event.type == "reasoning" and event.partial:
+            self._reasoning.append(event.text)
+        elif event.type == "snapshot":
+            self._text, self._reasoning = [event.text], [event.reasoning]
+            functions = {call["id"]: call["function"] for call in event.tool_calls}
+            self._calls = {id_: (each["name"], [each["arguments"]]) for id_, each in functions.items()}
+        elif event.type == "tool_call" and event.tool_call_id:
+            self._add_call(event.tool_call_id, event)
+
+    def _add_call(self, id_: str, event: LoggedEvent) -> None:
+        """A piece of a tool call, or the whole of it when it is closed."""
+        name, pieces = self._calls.get(id_, ("", []))
+        if event.partial:
+            pieces.append(event.arguments)
+        else:
+            pieces = [event.arguments]
+        self._calls[id_] = (event.name or name, pieces)
+
+    def message(self) -> Message:
+        """The message so far; arguments of tool calls as far as they came."""
+        calls = [
+            {"id": id_, "type": "function", "function": {"name": name, "arguments": "".join(pieces)}}
+            for id_, (name, pieces) in self._calls.items()
+        ]
+        return Message(content="".join(self._text), reasoning="".join(self._reasoning), tool_calls=calls)

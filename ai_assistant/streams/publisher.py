@@ -15,7 +15,7 @@ from typing import Any
 
 import msgspec
 import redis.asyncio
-from redis.exceptions import NoScriptError, RedisError
+from redis.exceptions import NoScriptError, RedisError, ResponseError
 
 from ai_assistant.streams import keys as names
 from ai_assistant.streams import scripts
@@ -25,7 +25,11 @@ log = logging.getLogger("ai_assistant.publisher")
 MAX_BATCH = 128
 OUTAGE_S = 30.0
 """How long events wait for Redis before their task is given up."""
-UNKNOWN, STALE = -1, -2
+UNKNOWN, STALE, SKIPPED, REFUSED = -1, -2, -3, -4
+"""Answers to an emission: the task is not there; it is another worker's, or ended; an event before it is missing; Redis
+refuses it for a reason that lies in the task itself."""
+FOR_NOW = ("OOM", "LOADING", "READONLY", "BUSY", "MISCONF", "CLUSTERDOWN", "MASTERDOWN", "NOREPLICAS", "NOSCRIPT")
+"""Refusals that say something of Redis' state, not of the command: worth another attempt."""
 
 
 class Emission(msgspec.Struct):
@@ -59,24 +63,29 @@ class Publisher:
         self._outage_s = outage_s
         self._queue: list[Emission | Command] = []
         self._wake = asyncio.Event()
-        self._idle = asyncio.Event()
-        self._idle.set()
         self.round_trip_s = 0.0
         """How long a batch takes, smoothed: the measure of load that widens the coalescing."""
         self.events = 0
         self.batches = 0
         self.errors = 0
         self.dropped = 0
+        self._away_since: float | None = None
 
     def submit(self, item: Emission | Command) -> None:
         """Hands over an event; never blocks."""
         self._queue.append(item)
-        self._idle.clear()
         self._wake.set()
 
-    async def drained(self) -> None:
-        """Returns when everything submitted has been sent or given up."""
-        await self._idle.wait()
+    async def command(self, script: scripts.Script, keys: list[str], args: list[Any]) -> int | None:
+        """Runs a script behind everything submitted so far; `None` when Redis stayed away."""
+        answered: asyncio.Future[int | None] = asyncio.get_running_loop().create_future()
+
+        def done(answer: int | None) -> None:
+            if not answered.done():
+                answered.set_result(answer)
+
+        self.submit(Command(script, keys, args, done))
+        return await answered
 
     async def run(self) -> None:
         """Sends until cancelled."""
@@ -86,41 +95,73 @@ class Publisher:
             while self._queue:
                 batch, self._queue = self._queue[:MAX_BATCH], self._queue[MAX_BATCH:]
                 await self._send(batch)
-            if not self._queue:
-                self._idle.set()
 
     async def _send(self, batch: list[Emission | Command]) -> None:
-        started = time.monotonic()
-        answers = await self._answers(batch, started + self._outage_s)
-        took = time.monotonic() - started
-        self.round_trip_s += (took - self.round_trip_s) * 0.2
+        answers = await self._answers(batch)
         self.batches += 1
         for item, answer in zip(batch, answers, strict=True):
             if isinstance(item, Emission):
                 self.events += answer == 1
             self.dropped += answer is None
             if item.done:
-                item.done(answer)
+                self._tell(item.done, answer)
 
-    async def _answers(self, batch: list[Emission | Command], deadline: float) -> list[int | None]:
-        delay = 0.05
+    def _tell(self, done: Callable[[int | None], None], answer: int | None) -> None:
+        """One task's failure must not end the publishing of all the others."""
+        try:
+            done(answer)
+        except Exception:
+            self.errors += 1
+            log.exception("a task could not take the answer to its event")
+
+    async def _answers(self, batch: list[Emission | Command]) -> list[int | None]:
+        delay, loaded = 0.05, False
         while True:
             try:
-                return await self._attempt(batch)
-            except NoScriptError:
-                await self._load()
-            except (RedisError, OSError) as error:
+                answers = await self._attempt(batch)
+                self._away_since = None
+                return answers
+            except NoScriptError as error:
+                failure: Exception = error
+                if not loaded:
+                    loaded = True
+                    await self._load()
+                    continue
+            except ResponseError as error:
                 self.errors += 1
-                if time.monotonic() > deadline:
-                    log.error("Redis stayed away for %g s; %d events are lost: %s", self._outage_s, len(batch), error)
-                    return [None] * len(batch)
-                if delay == 0.05:
-                    log.warning("ai_progress cannot be published, trying again: %s", error)
-                await asyncio.sleep(delay)
-                delay = min(1.0, delay * 2)
+                if not any(word in str(error) for word in FOR_NOW):
+                    return await self._refused(batch, error)
+                failure = error
+            except Exception as error:
+                # redis-py lets errors of its own through when a connection breaks; publishing must outlive them
+                self.errors += 1
+                failure = error
+                if not isinstance(error, (RedisError, OSError)):
+                    log.exception("ai_progress: publishing failed")
+            if self._gave_up(failure):
+                log.error("Redis has been away for %g s; %d events are lost: %s", self._outage_s, len(batch), failure)
+                return [None] * len(batch)
+            await asyncio.sleep(delay)
+            delay = min(1.0, delay * 2)
 
-    async def _attempt(self, batch: list[Emission | Command]) -> list[int]:
+    def _gave_up(self, error: Exception) -> bool:
+        """Whether Redis has been away for too long, counted from the first failure and over all batches."""
+        now = time.monotonic()
+        if self._away_since is None:
+            self._away_since = now
+            log.warning("ai_progress cannot be published, trying again: %s", error)
+        return now - self._away_since > self._outage_s
+
+    async def _refused(self, batch: list[Emission | Command], error: ResponseError) -> list[int | None]:
+        """Each item by itself, so that one that Redis refuses harms no task but its own."""
+        if len(batch) == 1:
+            log.error("an event was refused: %s", error)
+            return [REFUSED]
+        return [answer for item in batch for answer in await self._answers([item])]
+
+    async def _attempt(self, batch: list[Emission | Command]) -> list[int | None]:
         """One round trip: runs of events as one script call each, other commands between them."""
+        started = time.monotonic()
         calls, sizes = calls_of(batch)
         if len(calls) == 1:
             replies = [await self._client.evalsha(*calls[0])]
@@ -129,7 +170,8 @@ class Publisher:
                 for call in calls:
                     pipe.evalsha(*call)
                 replies = await pipe.execute()
-        answers: list[int] = []
+        self.round_trip_s += (time.monotonic() - started - self.round_trip_s) * 0.2
+        answers: list[int | None] = []
         for reply, size in zip(replies, sizes, strict=True):
             answers.extend(reply if size else [reply])
         return answers

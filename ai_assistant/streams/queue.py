@@ -20,15 +20,20 @@ ABANDONED_MS = 5000
 """An entry that a worker read and did not claim for so long is taken by another one."""
 GONE_AFTER_MS = 60_000
 """A dead worker is listed no longer after this."""
+FORGOTTEN_MS = 3_600_000
+"""The consumer group forgets a worker that left nothing behind after this."""
+MAX_TAKE = 32
+"""Entries that one read takes: a worker that comes first must not take what others could run."""
+UNSAVED_AGAIN_MS = 10_000
+"""Between two attempts to write a conversation's message."""
 
 
 class Entry(msgspec.Struct, frozen=True):
-    """An entry of the queue: a task to run, or (`store`) one whose conversation is to be written."""
+    """An entry of the queue: a task to run."""
 
     id: str
     ref: TaskRef
     gen: int
-    store: bool
 
 
 class TaskQueue:
@@ -39,6 +44,7 @@ class TaskQueue:
         self._blocking = blocking
         self.keys = names.ScopeKeys(scope)
         self.worker = worker
+        self._cursor: Any = "0-0"
 
     async def run(self, script: scripts.Script, keys: list[str], args: list[Any]) -> Any:
         """Runs a script, loading it where Redis does not know it."""
@@ -60,7 +66,7 @@ class TaskQueue:
         """Up to `count` entries, waiting up to `block_ms` for the first."""
         try:
             reply = await self._blocking.xreadgroup(
-                names.GROUP, self.worker, {self.keys.queue: ">"}, count=count, block=block_ms
+                names.GROUP, self.worker, {self.keys.queue: ">"}, count=min(count, MAX_TAKE), block=block_ms
             )
         except ResponseError as error:
             if "NOGROUP" not in str(error):
@@ -68,50 +74,72 @@ class TaskQueue:
             await self.prepare()  # Redis came back empty
             return []
         rows = reply.values() if isinstance(reply, dict) else [stream[1] for stream in reply or ()]
-        return [entry for row in rows for entry in self._entries(row)]
+        return [entry for row in rows for entry in await self._entries(row)]
 
     async def take_abandoned(self, count: int) -> list[Entry]:
         """Entries that some worker read and never claimed, since it died or lost its connection in between."""
         reply = await self._client.xautoclaim(
-            self.keys.queue, names.GROUP, self.worker, min_idle_time=ABANDONED_MS, start_id="0-0", count=count
+            self.keys.queue, names.GROUP, self.worker, min_idle_time=ABANDONED_MS, start_id=self._cursor, count=count
         )
-        return self._entries(reply[1])
+        self._cursor = reply[0]
+        return await self._entries(reply[1])
 
-    def _entries(self, rows: Any) -> list[Entry]:
+    async def _entries(self, rows: Any) -> list[Entry]:
         if rows and isinstance(rows[0], list) and rows[0] and isinstance(rows[0][0], (list, tuple)):
             rows = [row for group in rows for row in group]  # RESP3 nests once more
         entries = []
         for id_, fields in rows:
             if not fields:
                 continue
-            ref = names.decode_ref(fields[b"task"])
-            entries.append(Entry(id_.decode(), ref, int(fields.get(b"gen", 0)), b"store" in fields))
+            try:
+                entries.append(Entry(id_.decode(), names.decode_ref(fields[b"task"]), int(fields[b"gen"])))
+            except (KeyError, ValueError) as error:  # msgspec's errors are ValueErrors
+                log.error("an entry of the queue that names no task is dropped: %s %r", id_, error)
+                await self.drop(id_.decode())
         return entries
 
     async def claim(self, entry: Entry) -> Task | None:
         """Makes the task this worker's own and takes its entry off the queue; `None` when it is not to be run."""
         reply = await self.run(
             scripts.CLAIM,
-            [names.TaskKeys(entry.ref).task, self.keys.queue],
+            [names.TaskKeys(entry.ref).task, self.keys.queue, names.TaskKeys(entry.ref).log],
             [entry.gen, self.worker, entry.id, names.GROUP],
         )
         return task_of(pairs(reply)) if reply else None
 
-    async def drop(self, entry: Entry) -> None:
-        """Takes an entry off the queue."""
-        await self._client.xack(self.keys.queue, names.GROUP, entry.id)
-        await self._client.xdel(self.keys.queue, entry.id)
+    async def drop(self, entry: str) -> None:
+        """Takes the entry of that id off the queue."""
+        await self._client.xack(self.keys.queue, names.GROUP, entry)
+        await self._client.xdel(self.keys.queue, entry)
+
+    async def take_unsaved(self, count: int) -> list[TaskRef]:
+        """Up to `count` tasks that ended without their conversation being written; each is given out again after
+        a while unless `saved` is told of it."""
+        members = await self.run(scripts.TAKE_UNSAVED, [self.keys.unsaved], [count, UNSAVED_AGAIN_MS])
+        return [names.decode_ref(member) for member in members]
+
+    async def saved(self, ref: TaskRef) -> None:
+        """The task's conversation is written."""
+        await self.run(scripts.SAVED, [self.keys.unsaved, names.TaskKeys(ref).task], [names.encode_ref(ref)])
+
+    async def forget_consumers(self) -> None:
+        """Removes workers from the group that have long been gone and left no entry behind."""
+        for consumer in await self._client.xinfo_consumers(self.keys.queue, names.GROUP):
+            if not consumer["pending"] and consumer["idle"] > FORGOTTEN_MS:
+                await self._client.xgroup_delconsumer(self.keys.queue, names.GROUP, consumer["name"])
 
     async def read(self, ref: TaskRef) -> Task | None:
         """The task as it stands."""
-        fields = await self._client.hgetall(names.TaskKeys(ref).task)  # type: ignore[misc]
+        fields: dict[bytes, bytes] = await self._client.hgetall(names.TaskKeys(ref).task)  # type: ignore[misc,assignment]
         return task_of({k.decode(): v for k, v in fields.items()}) if fields else None
 
     async def beat(self, info: dict[str, Any], running: list[Task]) -> list[str]:
-        """Says that the worker lives. Per running task: `''`, `'lost'`, or `'by:<user>'` who cancelled it."""
+        """Says that the worker lives and has these tasks. Per task: `''`, `'lost'` to another worker or ended,
+        `'gone'` from Redis, or `'by:<user>'` who cancelled it."""
+        tasks = [names.TaskKeys(task.ref) for task in running]
         reply = await self.run(
             scripts.BEAT,
-            [self.keys.workers, self.keys.worker_info, *(names.TaskKeys(task.ref).task for task in running)],
+            [self.keys.workers, self.keys.worker_info, *(key for each in tasks for key in (each.task, each.log))],
             [self.worker, msgspec.json.encode(info), GONE_AFTER_MS, *(task.gen for task in running)],
         )
         return [item.decode() for item in reply]

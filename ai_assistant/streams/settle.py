@@ -38,9 +38,11 @@ class Settler:
         """Restarts or ends an overdue task; False when somebody else was quicker."""
         if overdue == "no_worker":
             return self._end_no_worker(task, settings)
+        if task.cancel_by:
+            return self._end_cancelled(task, task.cancel_by)
         if not task.shown and task.gen < MAX_GENERATIONS:
             return self.restart(task, self._tasks.dead_after_ms, "its worker died")
-        return self._end_worker_lost(task, settings)
+        return self._end_worker_lost(task)
 
     def restart(self, task: Task, dead_after_ms: int | str, why: str) -> bool:
         """Queues the task again with the next generation. `dead_after_ms=''`: its own worker lets go of it."""
@@ -72,11 +74,10 @@ class Settler:
             log.warning("task %s starts over as generation %d: %s", task.ref.id, task.gen + 1, why)
         return done == 1
 
-    def cancel_queued(self, task: Task, by: str, settings: Settings) -> bool:
+    def cancel_queued(self, task: Task, by: str) -> bool:
         """Cancels a task that no worker has taken; False when one has meanwhile."""
         return self._end(
             task,
-            settings,
             condition="queued",
             outcome=Outcome(status="cancelled", message=Message()),
             type_="cancelled",
@@ -89,21 +90,31 @@ class Settler:
             f"No worker took the task within {settings.no_worker_after_s:g} s. Try again; if it stays so, "
             "the administrator must start a worker.",
         )
-        return self._fail(task, settings, "no_worker", int(settings.no_worker_after_s * 1000), error, Message())
+        return self._fail(task, "no_worker", int(settings.no_worker_after_s * 1000), error, Message())
 
-    def _end_worker_lost(self, task: Task, settings: Settings) -> bool:
-        message, last = assemble(self._tasks.client, task.ref)
-        if last != task.seq:
-            return False
-        error = ChatError(
-            "worker_lost", "The worker that ran this task died. What had arrived is kept; try again."
+    def _end_cancelled(self, task: Task, by: str) -> bool:
+        """Ends a task whose worker died before it could follow the cancellation."""
+        message, last = assemble(self._tasks, task.ref)
+        return last <= task.seq and self._end(
+            task,
+            condition="dead",
+            limit_ms=self._tasks.dead_after_ms,
+            outcome=Outcome(status="cancelled", message=message),
+            type_="cancelled",
+            by=by,
+            text=message.content,
         )
-        return self._fail(task, settings, "dead", self._tasks.dead_after_ms, error, message)
+
+    def _end_worker_lost(self, task: Task) -> bool:
+        message, last = assemble(self._tasks, task.ref)
+        if last > task.seq:  # it goes on; a log that lost its end, though, must not keep the task from ending
+            return False
+        error = ChatError("worker_lost", "The worker that ran this task died. What had arrived is kept; try again.")
+        return self._fail(task, "dead", self._tasks.dead_after_ms, error, message)
 
     def _fail(
         self,
         task: Task,
-        settings: Settings,
         condition: str,
         limit_ms: int,
         error: ChatError,
@@ -112,7 +123,6 @@ class Settler:
         outcome = Outcome(status="failed", message=message, error=error.as_dict())
         ended = self._end(
             task,
-            settings,
             condition=condition,
             limit_ms=limit_ms,
             outcome=outcome,
@@ -127,7 +137,6 @@ class Settler:
     def _end(
         self,
         task: Task,
-        settings: Settings,
         *,
         condition: str,
         outcome: Outcome,
@@ -139,7 +148,7 @@ class Settler:
         outcome.timings = Timings(total_ms=writer.elapsed_ms())
         event = writer.write(type_, **fields)
         script_keys, args = end_arguments(
-            self._tasks.keys, task, writer.seq, condition, outcome, event, settings.task_ttl_s, limit_ms
+            self._tasks.keys, task, writer.seq, condition, outcome, event, limit_ms=limit_ms
         )
         return self._tasks.run(scripts.END, script_keys, args) == 1
 
@@ -151,16 +160,17 @@ def end_arguments(
     condition: str,
     outcome: Outcome,
     event: bytes,
-    ttl_s: int,
+    *,
     limit_ms: int = 0,
     tokens: int = 0,
-    store: bool | None = None,
+    unsaved: int | None = None,
 ) -> tuple[list[str], list[Any]]:
-    """Keys and arguments of the END script. `store` (default: whenever there is a conversation) leaves the writing
-    of the conversation's message to a worker."""
+    """Keys and arguments of the END script. `unsaved`: 0 there is no conversation, or it is written; 1 a worker
+    is to write the answer; 2 the turn too, which nobody has written. The default is what a reader knows of it."""
     task_keys = names.TaskKeys(task.ref)
     prefix, suffix = envelope(task.ref.site, user_room(task.ref.user))
-    store = bool(task.conversation) if store is None else store
+    if unsaved is None:
+        unsaved = (1 if task.shown else 2) if task.conversation else 0
     script_keys = [
         task_keys.task,
         task_keys.log,
@@ -170,6 +180,7 @@ def end_arguments(
         task_keys.tokens,
         scope.queue,
         scope.workers,
+        scope.unsaved,
     ]
     args = [
         condition,
@@ -183,10 +194,10 @@ def end_arguments(
         names.REALTIME_CHANNEL,
         scope.ends,
         task_keys.member,
-        ttl_s,
+        names.GROUP,
         tokens,
         limit_ms,
-        int(store),
+        unsaved,
     ]
     return script_keys, args
 

@@ -27,6 +27,8 @@ from ai_assistant.streams.settle import Settler, settling
 
 DEAD_AFTER_MS = 8000
 """A worker whose last heartbeat is older is taken for dead."""
+SWEEP_BATCH = 200
+"""Tasks that one script call of the sweep looks at."""
 
 
 class Tasks:
@@ -97,9 +99,7 @@ class Tasks:
         """The task, settled first when it is overdue. Raises DoesNotExistError."""
         task = self.find(ref, settings)
         if task is None:
-            raise DoesNotExistError(
-                f"task_id: there is no task {ref.id}; tasks are kept for a while after their end"
-            )
+            raise DoesNotExistError(f"task_id: there is no task {ref.id}; tasks are kept for a while after their end")
         return task
 
     @unavailable_as_503()
@@ -114,7 +114,7 @@ class Tasks:
         return self.read(ref, settings)[0]
 
     def read(self, ref: TaskRef, settings: Settings) -> tuple[Task | None, str]:
-        """The task as it stands and why it is overdue: `''`, `no_worker` or `dead`."""
+        """The task as it stands, without its request, and why it is overdue: `''`, `no_worker` or `dead`."""
         reply = self.run(
             scripts.READ,
             [names.TaskKeys(ref).task, self.keys.workers],
@@ -124,12 +124,11 @@ class Tasks:
             return None, ""
         return task_of(pairs(reply[1:])), reply[0].decode()
 
-    def events(
-        self, ref: TaskRef, after_seq: int, limit: int, settings: Settings | None = None
-    ) -> dict[str, Any]:
+    @unavailable_as_503()
+    def events(self, ref: TaskRef, after_seq: int, limit: int, settings: Settings | None = None) -> dict[str, Any]:
         """The `get_events` answer; its events are raw JSON (`msgspec.Raw`)."""
         task = self.get(ref, settings)
-        events, last, gap = read_log(self.client, ref, after_seq, limit)
+        events, last, gap = read_log(self, ref, after_seq, limit)
         return {
             "events": [msgspec.Raw(event) for event in events],
             "last_seq": last,
@@ -145,7 +144,7 @@ class Tasks:
         for _ in range(5):
             if task.is_final:
                 return task
-            if task.status == "queued" and self._settler.cancel_queued(task, by, settings):
+            if task.status == "queued" and self._settler.cancel_queued(task, by):
                 return self.get(ref, settings)
             member = names.encode_ref(ref)
             self.run(scripts.CANCEL, [names.TaskKeys(ref).task], [by, self.keys.control, member])
@@ -181,15 +180,25 @@ class Tasks:
     def sweep(self, settings: Settings, limit: int = 2000) -> int:
         """Settles what is overdue in the whole scope; gives the number of tasks that were."""
         settled = 0
-        for member in self.client.zrange(self.keys.open, 0, limit - 1):  # type: ignore[union-attr]
-            ref = names.decode_ref(member)
-            task, overdue = self.read(ref, settings)
-            if task is None:
-                self.client.zrem(self.keys.open, member)
-            elif overdue:
-                settled += 1
-                self._settler.settle(task, overdue, settings)
+        members: list[bytes] = self.client.zrange(self.keys.open, 0, limit - 1)  # type: ignore[assignment]
+        for start in range(0, len(members), SWEEP_BATCH):
+            batch = members[start : start + SWEEP_BATCH]
+            refs = [names.decode_ref(member) for member in batch]
+            states = self.run(
+                scripts.OVERDUE,
+                [self.keys.workers, *(names.TaskKeys(ref).task for ref in refs)],
+                [int(settings.no_worker_after_s * 1000), self.dead_after_ms],
+            )
+            for member, ref, state in zip(batch, refs, states, strict=True):
+                if state in (b"gone", b"ended"):
+                    self.client.zrem(self.keys.open, member)
+                elif state:
+                    settled += self._settle_now(ref, settings)
         return settled
+
+    def _settle_now(self, ref: TaskRef, settings: Settings) -> bool:
+        task, overdue = self.read(ref, settings)
+        return task is not None and bool(overdue) and self._settler.settle(task, overdue, settings)
 
     @unavailable_as_503()
     def backlog(self) -> int:
@@ -201,13 +210,13 @@ class Tasks:
         """What each living worker said of itself, with `age_ms` of its last heartbeat."""
         seconds, micros = self.client.time()  # type: ignore[misc]
         now = seconds * 1000 + micros // 1000
-        beats = self.client.zrange(self.keys.workers, 0, -1, withscores=True)
-        infos = self.client.hgetall(self.keys.worker_info)
+        beats: list[tuple[bytes, float]] = self.client.zrange(self.keys.workers, 0, -1, withscores=True)  # type: ignore[assignment]
+        infos: dict[bytes, bytes] = self.client.hgetall(self.keys.worker_info)  # type: ignore[assignment]
         found = []
-        for worker, beat in beats:  # type: ignore[union-attr]
+        for worker, beat in beats:
             age = max(0, int(now - beat))
             if age <= self.dead_after_ms:
-                info = msgspec.json.decode(infos.get(worker, b"{}"))  # type: ignore[union-attr]
+                info = msgspec.json.decode(infos.get(worker, b"{}"))
                 found.append({"worker": worker.decode(), "age_ms": age, **info})
         return found
 
@@ -220,9 +229,7 @@ def refusal(state: str, number: int, settings: Settings) -> Exception:
             "task_id: this id was already used with another request; choose a new UUID, or send the same body again"
         )
     if state == "backlog":
-        return ServiceUnavailableError(
-            f"{number} tasks are waiting already; try again in a few seconds", retry_after=5
-        )
+        return ServiceUnavailableError(f"{number} tasks are waiting already; try again in a few seconds", retry_after=5)
     if state == "rate":
         seconds = max(1, -(-number // 1000))
         return TooManyRequestsError(

@@ -16,6 +16,7 @@ from ai_assistant.streams.tasks import Tasks
 
 log = logging.getLogger("ai_assistant.waiter")
 
+RETRY_S = 0.5
 LOOK_S = 3.0
 """How often a waiting call looks by itself: settles an overdue task, and finds an end whose message was missed."""
 
@@ -26,8 +27,7 @@ class EndWaiter:
     def __init__(self, client: redis.asyncio.Redis, tasks: Tasks):
         self._client = client
         self._tasks = tasks
-        self._waiting: dict[str, asyncio.Event] = {}
-        self._users: dict[str, int] = {}
+        self._waiting: dict[str, set[asyncio.Event]] = {}
 
     async def run(self) -> None:
         """Listens until cancelled; comes back after each failure of Redis."""
@@ -36,7 +36,9 @@ class EndWaiter:
                 await self._listen()
             except (RedisError, OSError) as error:
                 log.warning("ends of tasks are not heard, trying again: %s", error)
-                await asyncio.sleep(0.5)
+            except Exception:
+                log.exception("ends of tasks are not heard, trying again")
+            await asyncio.sleep(RETRY_S)
 
     async def _listen(self) -> None:
         async with self._client.pubsub() as pubsub:
@@ -44,8 +46,7 @@ class EndWaiter:
             while True:
                 message = await pubsub.get_message(ignore_subscribe_messages=True, timeout=2.0)
                 if message:
-                    event = self._waiting.get(message["data"].decode())
-                    if event:
+                    for event in self._waiting.get(message["data"].decode("utf-8", "replace"), ()):
                         event.set()
 
     async def wait(self, ref: TaskRef, timeout: float, settings: Settings) -> Task:
@@ -55,19 +56,20 @@ class EndWaiter:
         """
         member = names.encode_ref(ref)
         deadline = time.monotonic() + timeout
-        event = self._waiting.setdefault(member, asyncio.Event())
-        self._users[member] = self._users.get(member, 0) + 1
+        event = asyncio.Event()
+        self._waiting.setdefault(member, set()).add(event)
         try:
             while True:
+                event.clear()
                 task = await asyncio.to_thread(self._tasks.get, ref, settings)
                 left = deadline - time.monotonic()
                 if task.is_final or left <= 0:
                     return task
                 await heard(event, min(left, LOOK_S))
         finally:
-            self._users[member] -= 1
-            if not self._users[member]:
-                del self._users[member], self._waiting[member]
+            self._waiting[member].discard(event)
+            if not self._waiting[member]:
+                del self._waiting[member]
 
 
 async def heard(event: asyncio.Event, timeout: float) -> None:

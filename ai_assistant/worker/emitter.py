@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import time
 from collections.abc import Callable
 from typing import Any
 
@@ -14,10 +15,12 @@ from ai_assistant.core.task import Task
 from ai_assistant.streams import scripts
 from ai_assistant.streams.keys import TaskKeys
 from ai_assistant.streams.publisher import Command, Emission, Publisher
-from ai_assistant.worker.transcript import Transcript
+from ai_assistant.worker.transcript import Call, Transcript
 from ai_assistant.worker.window import Window
 
 log = logging.getLogger("ai_assistant.worker.events")
+
+MS = 0.001
 
 
 class Emitter:
@@ -32,10 +35,11 @@ class Emitter:
         task: Task,
         publisher: Publisher,
         window: Window,
-        lost: Callable[[str], None],
+        lost: Callable[[int | None], None],
         *,
         max_log_bytes: int = 4 * 1024 * 1024,
     ):
+        """`lost` is told the publisher's answer when an event was not taken: from then on nothing will be."""
         self.transcript = Transcript()
         self.writer = EventWriter(task)
         self.first_delta_ms: int | None = None
@@ -46,7 +50,7 @@ class Emitter:
         self._window = window
         self._lost = lost
         self._loop = asyncio.get_running_loop()
-        self._kind: str | None = None
+        self._kind: str | Call | None = None
         self._held: list[str] = []
         self._last_sent = 0.0
         self._in_flight = 0
@@ -54,20 +58,29 @@ class Emitter:
         self._reasoning_since: int | None = None
         self._reasoning_segment = 0
         self.reasoning_ms: int | None = None
-        self._log_limit = max_log_bytes // 2
+        self.limit_log(max_log_bytes)
         self._log_bytes = 0
         self._checkpoint: tuple[int, Transcript] | None = None
         self._debug = log.isEnabledFor(logging.DEBUG)
         self.events = 0
+        self._over = False
+
+    def limit_log(self, max_log_bytes: int) -> None:
+        """Bounds the task's event log: each half of it, when full, makes a snapshot of what is older."""
+        self._log_limit = max_log_bytes // 2
 
     def reasoning(self, text: str) -> None:
         """The next piece of the model's thinking."""
+        if not text:
+            return
         if self._reasoning_since is None:
             self._reasoning_since = self.writer.elapsed_ms()
         self._push("reasoning", text)
 
     def text(self, text: str) -> None:
         """The next piece of the answer."""
+        if not text:
+            return
         self.close_reasoning()
         self._push("text", text)
 
@@ -75,13 +88,13 @@ class Emitter:
         """The next piece of a tool call; its first piece is shown at once, for its name."""
         self.close_reasoning()
         known = index in self.transcript.calls
-        call = self.transcript.call(index, id_, name)
+        call = self.transcript.call(index, storable(id_ or ""), storable(name or ""))
         if known:
-            self._push(call.id, arguments)
+            self._push(call, arguments)
             return
         self.flush()
-        self._kind = call.id
-        self._held = [arguments]
+        self._kind = call
+        self._held = [storable(arguments)]
         self.flush(always=True)
 
     def status(self, **fields: Any) -> None:
@@ -114,25 +127,35 @@ class Emitter:
         self._held = []
         self._stop_timer()
 
-    def _push(self, kind: str, text: str) -> None:
+    def _push(self, kind: str | Call, text: str) -> None:
         if kind != self._kind:
             self.flush()
             self._kind = kind
-        self._held.append(text)
-        if self._in_flight:
-            return
+        self._held.append(storable(text))
         if self.first_delta_ms is None:
             self.flush()
             return
-        left = self._last_sent + self._window.seconds() - self._loop.time()
-        if left <= 0:
+        if self._in_flight:
+            return
+        if self._left() <= 0:
             self.flush()
         elif self._timer is None:
-            self._timer = self._loop.call_later(left, self._due)
+            self._wait()
+
+    def _left(self) -> float:
+        """Seconds until the next delta may go out. By the clock itself: the loop's may be some milliseconds behind."""
+        return self._last_sent + self._window.seconds() - time.monotonic()
+
+    def _wait(self) -> None:
+        self._timer = self._loop.call_later(max(MS, self._left()), self._due)
 
     def _due(self) -> None:
         self._timer = None
-        if not self._in_flight:
+        if self._in_flight:
+            return
+        if self._left() > 0:  # uvloop's timers count whole milliseconds
+            self._wait()
+        else:
             self.flush()
 
     def flush(self, always: bool = False) -> None:
@@ -142,10 +165,10 @@ class Emitter:
         text = self._held[0] if len(self._held) == 1 else "".join(self._held)
         self._held = []
         self._stop_timer()
-        if self.first_delta_ms is None:
-            self.first_delta_ms = self.writer.elapsed_ms()
         if not text and not always:
             return
+        if self.first_delta_ms is None:
+            self.first_delta_ms = self.writer.elapsed_ms()
         for piece in cut_text(text):
             self._send(self._delta(piece), delta=True)
 
@@ -159,13 +182,15 @@ class Emitter:
             offset = transcript.reasoning_chars
             transcript.add_reasoning(piece)
             return self.writer.write("reasoning", piece, True, offset=offset)
-        call = transcript.by_id[str(kind)]
-        call.pieces.append(piece)
-        return self.writer.write("tool_call", "", True, tool_call_id=call.id, name=call.name, arguments=piece)
+        assert isinstance(kind, Call)
+        kind.pieces.append(piece)
+        return self.writer.write("tool_call", "", True, tool_call_id=kind.id, name=kind.name, arguments=piece)
 
     def _send(self, message: bytes, delta: bool = False) -> None:
+        if self._over:
+            return
         self.events += 1
-        self._last_sent = self._loop.time()
+        self._last_sent = time.monotonic()
         self._in_flight += 1
         seq = self.writer.seq
         if self._debug:
@@ -192,10 +217,12 @@ class Emitter:
     def _sent(self, answer: int | None) -> None:
         self._in_flight -= 1
         if answer is None or answer < 0:
-            self._lost("Redis stayed away" if answer is None else f"the task is not ours any more ({answer})")
+            self.discard()
+            if not self._over:
+                self._over = True
+                self._lost(answer)
         elif self._held and self._timer is None and not self._in_flight:
-            left = self._last_sent + self._window.seconds() - self._loop.time()
-            self._timer = self._loop.call_later(max(0.0, left), self._due)
+            self._wait()
 
     def _fold(self, seq: int) -> None:
         """Keeps the log within its bound: what is older than the last checkpoint becomes a snapshot."""
@@ -214,6 +241,15 @@ class Emitter:
         if self._timer:
             self._timer.cancel()
             self._timer = None
+
+
+def storable(text: str) -> str:
+    """The text as UTF-8 can carry it: half a surrogate pair, which some providers send, becomes U+FFFD."""
+    try:
+        text.encode()
+    except UnicodeEncodeError:
+        return text.encode("utf-16", "surrogatepass").decode("utf-16", "replace")
+    return text
 
 
 class _Kind(msgspec.Struct):

@@ -35,23 +35,47 @@ def compose(
     """The prompt of a task. Raises ChatError `invalid_request` for a tool result that answers no call."""
     past = [as_chat(message) for message in history if is_told(message)]
     check_calls_known(request, past)
-    past = answered(past + request.messages)[: len(past)] if past else past
     system = system_messages(request, mode, past)
-    if window is None or not past:
-        return Prompt(system + past + request.messages)
+    if not past:
+        return Prompt(system + request.messages)
+    head, past, new = divided(past, request.messages)
+    if window is None:
+        return Prompt(system + head + past + new)
     reserve = request.max_tokens or int(window * ANSWER_SHARE)
-    budget = window - min(reserve, window // 2) - count(system + request.messages)
+    budget = window - min(reserve, window // 2) - count(system + head + new)
     kept = newest_turns(past, budget, count)
+    if len(kept) < len(past):
+        kept = newest_turns(past, budget - count([omission(len(past))]), count)
     trimmed = len(past) - len(kept)
     note = [omission(trimmed)] if trimmed else []
-    return Prompt(system + note + kept + request.messages, trimmed)
+    return Prompt(system + head + note + kept + new, trimmed)
+
+
+def divided(past: Messages, new: Messages) -> tuple[Messages, Messages, Messages]:
+    """System messages, what may be left out, and what may not: the request's messages and, where these begin with
+    results of tools, the calls that they answer."""
+    messages = answered(past + new)
+    first_new = len(past)
+    if messages[first_new]["role"] == "tool":
+        first_new = max(i for i in range(first_new) if messages[i].get("tool_calls"))
+    head: Messages = []
+    for message in messages:
+        if is_system(message) and message not in head:  # clients send theirs with each turn
+            head.append(message)
+    old, rest = messages[:first_new], messages[first_new:]
+    return head, [m for m in old if not is_system(m)], [m for m in rest if not is_system(m)]
+
+
+def is_system(message: dict[str, Any]) -> bool:
+    """Whether a message tells the model how to behave."""
+    return message["role"] in ("system", "developer")
 
 
 def system_messages(request: ChatRequest, mode: Mode | None, past: Messages) -> Messages:
     """The mode's prompt, unless a message of the request or the history is a system message already."""
     if not mode or not mode.system_prompt:
         return []
-    if any(message["role"] in ("system", "developer") for message in past + request.messages):
+    if any(is_system(message) for message in past + request.messages):
         return []
     return [{"role": "system", "content": mode.system_prompt}]
 
@@ -89,37 +113,69 @@ def check_calls_known(request: ChatRequest, past: Messages) -> None:
 
 
 def answered(messages: Messages) -> Messages:
-    """The messages without tool calls that were never answered, and without results of calls that are not there:
-    providers refuse both. The number of messages stays the same."""
-    results = {message.get("tool_call_id") for message in messages if message["role"] == "tool"}
+    """The messages without tool calls that were not answered at once, and without results of calls that are not
+    there: providers refuse both. The number of messages stays the same."""
     kept: Messages = []
-    for message in messages:
-        calls = message.get("tool_calls")
-        if calls and not all(call["id"] in results for call in calls):
-            content = message.get("content") or f"[Called {', '.join(c['function']['name'] for c in calls)}; not run.]"
-            message = {"role": "assistant", "content": content}
-        kept.append(message)
-    alive = {call["id"] for message in kept for call in message.get("tool_calls", ())}
-    return [
-        m if m["role"] != "tool" or m.get("tool_call_id") in alive else {"role": "user", "content": m["content"]}
-        for m in kept
-    ]
+    open_calls: set[str] = set()
+    for i, message in enumerate(messages):
+        if message["role"] == "tool":
+            known = message["tool_call_id"] in open_calls
+            open_calls.discard(message["tool_call_id"])
+            kept.append(message if known else {"role": "user", "content": message["content"]})
+            continue
+        calls = {call["id"] for call in message.get("tool_calls", ())}
+        open_calls = calls if calls and calls <= results_behind(messages, i) else set()
+        kept.append(message if not calls or open_calls else not_run(message))
+    return kept
+
+
+def results_behind(messages: Messages, at: int) -> set[str]:
+    """The calls that are answered directly behind a message."""
+    found: set[str] = set()
+    for message in messages[at + 1 :]:
+        if message["role"] != "tool":
+            break
+        found.add(message["tool_call_id"])
+    return found
+
+
+def not_run(message: dict[str, Any]) -> dict[str, Any]:
+    """A message whose tool calls nobody answered, as text."""
+    names = ", ".join(call["function"]["name"] for call in message["tool_calls"])
+    return {"role": "assistant", "content": message.get("content") or f"[Called {names}; not run.]"}
 
 
 def newest_turns(past: Messages, budget: int, count: Count) -> Messages:
     """As many whole turns as fit `budget` tokens, the newest first to be kept. A turn begins with a user's message,
-    so that no tool result loses its call. System messages at the start are kept always."""
-    head = [m for m in past if m["role"] in ("system", "developer")]
-    budget -= count(head) if head else 0
-    rest = [m for m in past if m["role"] not in ("system", "developer")]
-    starts = [i for i, m in enumerate(rest) if m["role"] == "user"] or [0]
-    begin = len(rest)
+    so that no tool result loses its call. Of a newest turn that is too long by itself (an agent's, with many
+    calls), the user's message is kept and as many of the last steps as fit."""
+    starts = sorted({0} | {i for i, m in enumerate(past) if m["role"] == "user"})
+    begin, left = len(past), budget
     for start in reversed(starts):
-        budget -= count(rest[start:begin])
-        if budget < 0:
+        left -= count(past[start:begin])
+        if left < 0:
             break
         begin = start
-    return head + rest[begin:]
+    if begin < len(past) or not past:
+        return past[begin:]
+    return newest_steps(past[starts[-1] :], budget, count)
+
+
+def newest_steps(turn: Messages, budget: int, count: Count) -> Messages:
+    """The first message of a turn and the last of its steps: an assistant's message with the results of its calls."""
+    asked = turn[:1] if turn[0]["role"] == "user" else []
+    budget -= count(asked)
+    if budget < 0:
+        return []
+    begin = len(turn)
+    for i in range(len(turn) - 1, len(asked) - 1, -1):
+        if turn[i]["role"] == "tool":
+            continue
+        budget -= count(turn[i:begin])
+        if budget < 0:
+            break
+        begin = i
+    return asked + turn[begin:]
 
 
 def gateway_request(request: ChatRequest, messages: Messages, mode: Mode | None) -> GatewayRequest:

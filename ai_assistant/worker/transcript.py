@@ -51,13 +51,13 @@ class Transcript:
         self._reasoning.append(piece)
         self.reasoning_chars += len(piece)
 
-    def call(self, index: int, id_: str | None, name: str | None) -> Call:
+    def call(self, index: int, id_: str, name: str) -> Call:
         """The tool call of this index, made on first sight. Ids are kept unique within the answer."""
         call = self.calls.get(index)
         if call is None:
             if not id_ or id_ in self.by_id:
                 id_ = f"call_{uuid.uuid4().hex[:24]}"
-            call = self.calls[index] = self.by_id[id_] = Call(id_, name or "")
+            call = self.calls[index] = self.by_id[id_] = Call(id_, name)
         elif name and not call.name:
             call.name = name
         return call

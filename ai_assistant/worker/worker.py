@@ -15,14 +15,14 @@ import msgspec
 from redis.exceptions import RedisError
 
 import ai_assistant
-from ai_assistant.core.conversation import FinalMessage
-from ai_assistant.core.errors import ServiceUnavailableError
+from ai_assistant.core.errors import DoesNotExistError, ServiceUnavailableError
 from ai_assistant.core.ports import SiteOpener
 from ai_assistant.core.settings import Settings
-from ai_assistant.core.task import Outcome, Task, TaskRef
+from ai_assistant.core.task import Task, TaskRef
 from ai_assistant.gateway.gateway import Gateway
 from ai_assistant.streams import keys as names
-from ai_assistant.streams.connection import request_client, worker_client
+from ai_assistant.streams import scripts
+from ai_assistant.streams.connection import publishing_client, request_client, worker_client
 from ai_assistant.streams.publisher import Publisher
 from ai_assistant.streams.queue import Entry, TaskQueue
 from ai_assistant.streams.settle import Settler
@@ -30,12 +30,19 @@ from ai_assistant.streams.tasks import DEAD_AFTER_MS, Tasks
 from ai_assistant.worker.recovery import recover
 from ai_assistant.worker.runner import Runner, Tools
 from ai_assistant.worker.site_thread import SiteThreads
+from ai_assistant.worker.turns import request_of, writing
 from ai_assistant.worker.window import Window
 
 log = logging.getLogger("ai_assistant.worker")
 
 RETRY_S = 0.5
 """Between attempts while Redis is away."""
+END_S = 5.0
+"""How long streams may take to end once they were stopped."""
+NO_REQUEST = b"{}"
+"""The request of a task whose turn is written: the END script has removed it."""
+AT_A_TIME = 20
+"""Abandoned entries, and conversations to be written, that one sweep takes."""
 
 
 class WorkerOptions(msgspec.Struct, frozen=True, kw_only=True):
@@ -70,7 +77,7 @@ class Worker:
         self.options = options
         self._sites = sites
         self._client = worker_client(redis_url)
-        self._publishing = worker_client(redis_url)
+        self._publishing = publishing_client(redis_url)
         self._blocking = worker_client(redis_url)
         self._control = worker_client(redis_url)
         self._sync = request_client(redis_url)
@@ -92,17 +99,20 @@ class Worker:
         self._free.set()
         self._taken = 0
         self._redis_errors = 0
+        self._failures = 0
+        self._beat_at = 0.0
         self._started = time.time()
         self.ready = asyncio.Event()
         """Set after the first heartbeat: from then on tasks are taken."""
 
     async def run(self) -> None:
         """Works until `stop` was called and everything running has ended or was handed over."""
-        publishing = asyncio.create_task(self._tools.publisher.run(), name="publisher")
+        publishing = asyncio.create_task(self._again("publisher", self._tools.publisher.run), name="publisher")
         services = [
             asyncio.create_task(self._again("heartbeat", self._beat_loop), name="heartbeat"),
             asyncio.create_task(self._again("control", self._control_loop), name="control"),
             asyncio.create_task(self._again("sweep", self._sweep_loop), name="sweep"),
+            asyncio.create_task(self._again("recovery", self._recover), name="recovery"),
         ]
         try:
             await self._again("queue", self._take_loop)
@@ -121,7 +131,8 @@ class Worker:
         self._free.set()
 
     async def _again(self, name: str, loop: Callable[[], Awaitable[None]]) -> None:
-        """Runs a loop, again after each failure of Redis, until the worker is stopped."""
+        """Runs a loop, again after each failure, whatever it was: a loop that ends unseen is a worker that lives and
+        does not work."""
         while True:
             try:
                 return await loop()
@@ -129,13 +140,16 @@ class Worker:
                 self._redis_errors += 1
                 if self._redis_errors % 20 == 1:
                     log.warning("%s: Redis is away, trying again: %s", name, error)
-                if self._stopping.is_set() and name == "queue":
-                    return None
-                await asyncio.sleep(RETRY_S)
+            except Exception:
+                self._failures += 1
+                log.exception("%s failed; it is started again", name)
+            if self._stopping.is_set() and name == "queue":
+                return None
+            await asyncio.sleep(RETRY_S)
 
     async def _take_loop(self) -> None:
         await self._queue.prepare()
-        await self.ready.wait()
+        await first_of(self.ready, self._stopping)
         while not self._stopping.is_set():
             free = self.options.max_tasks - len(self._running)
             if free <= 0:
@@ -146,9 +160,6 @@ class Worker:
                 await self._accept(entry)
 
     async def _accept(self, entry: Entry) -> None:
-        if entry.store:
-            self._spawn(self._store(entry))
-            return
         while True:
             try:
                 task = await self._queue.claim(entry)
@@ -157,7 +168,13 @@ class Worker:
                 # the claim may have happened: leaving now would leave a task that nobody runs
                 self._redis_errors += 1
                 log.warning("task %s: cannot be claimed yet: %s", entry.ref.id, error)
+                if self._stopping.is_set():
+                    return  # nobody beats for it, so that any reader settles it
                 await asyncio.sleep(RETRY_S)
+            except Exception:
+                self._failures += 1
+                log.exception("task %s cannot be read and is not run", entry.ref.id)
+                return
         if task is None:
             return
         runner = Runner(task, self._tools)
@@ -183,30 +200,30 @@ class Worker:
         if not job.cancelled() and job.exception():
             log.error("a task's job failed", exc_info=job.exception())
 
-    async def _store(self, entry: Entry) -> None:
-        """Writes the message of a task that ended without its worker being able to."""
-        task = await self._queue.read(entry.ref)
-        if task and task.outcome and task.conversation and task.message_id:
-            await self._write(task, task.outcome)
-        await self._queue.drop(entry)
-
-    async def _write(self, task: Task, outcome: Outcome) -> None:
-        final = FinalMessage(
-            user=task.ref.user,
-            conversation=str(task.conversation),
-            message_id=str(task.message_id),
-            task_id=task.ref.id,
-            outcome=outcome,
-        )
-        await self._tools.sites.run(task.ref.site, lambda access: access.conversations.finish(final))
+    async def _save(self, ref: TaskRef) -> None:
+        """Writes the conversation of a task that ended without its worker being able to."""
+        task = await self._queue.read(ref)
+        if task and task.outcome:
+            request = request_of(task) if task.request != NO_REQUEST else None
+            write = writing(task, task.outcome, request)
+            try:
+                if write:
+                    await self._tools.sites.run(ref.site, write)
+            except DoesNotExistError:
+                log.info("task %s: its conversation was deleted meanwhile", ref.id)
+            except Exception as error:  # noqa: BLE001  # whatever a host's database raises
+                log.error("task %s: its message cannot be written yet: %r", ref.id, error)
+                return
+        await self._queue.saved(ref)
 
     async def _beat_loop(self) -> None:
         while True:
             runners = list(self._running.values())
             answers = await self._queue.beat(self.info(), [runner.task for runner in runners])
+            self._beat_at = time.time()
             for runner, answer in zip(runners, answers, strict=True):
-                if answer == "lost":
-                    runner.stop("lost")
+                if answer in ("lost", "gone"):
+                    runner.stop(answer)
                 elif answer:
                     runner.stop("cancelled", answer.removeprefix("by:"))
             self.ready.set()
@@ -224,35 +241,63 @@ class Worker:
                     if runner:
                         runner.stop("cancelled", ref.user)
 
-    async def _sweep_loop(self) -> None:
+    async def _recover(self) -> None:
+        await self._queue.prepare()
+        await self._queue.forget_consumers()
         await recover(self._tools.sites, self._sites, self._tasks)
+
+    async def _sweep_loop(self) -> None:
         while True:
             await asyncio.sleep(self.options.sweep_s)
-            await asyncio.to_thread(self._tasks.sweep, Settings())
-            for entry in await self._queue.take_abandoned(20):
-                await self._accept(entry)
+            # after standing still (a laptop that slept), our own tasks look dead until the next heartbeat
+            if time.time() - self._beat_at < self.options.dead_after_ms / 2000:
+                await asyncio.to_thread(self._tasks.sweep, Settings())
+            if self._stopping.is_set():
+                continue
+            free = self.options.max_tasks - len(self._running)
+            if free > 0:
+                for entry in await self._queue.take_abandoned(min(free, AT_A_TIME)):
+                    await self._accept(entry)
+            for ref in await self._queue.take_unsaved(AT_A_TIME):
+                self._spawn(self._save(ref))
 
     async def _wind_up(self) -> None:
         """After `stop`: lets tasks finish within the grace, hands over those that showed nothing, ends the rest."""
         if self._running:
             log.info("stopping: %d tasks have %g s to finish", len(self._running), self.options.grace_s)
-        deadline = time.monotonic() + self.options.grace_s
+            await self._jobs_ended(self.options.grace_s)
+        if self._running:
+            others = await self._others_alive()
+            handed = [runner for runner in self._running.values() if others and not runner.shown]
+            for runner in list(self._running.values()):
+                runner.stop("handed" if runner in handed else "shutdown")
+            await self._jobs_ended(END_S)
+            await self._hand_over(handed)
+        await self._jobs_ended(END_S)
+        for job in self._jobs:
+            job.cancel()
+        await asyncio.gather(*self._jobs, return_exceptions=True)
+
+    async def _jobs_ended(self, limit: float) -> None:
+        """Returns when every job has ended, new ones too, or `limit` seconds have passed."""
+        deadline = time.monotonic() + limit
         while self._jobs and time.monotonic() < deadline:
             await asyncio.wait(self._jobs, timeout=max(0.0, deadline - time.monotonic()))
-        others = await self._others_alive()
-        for runner in list(self._running.values()):
-            if not runner.shown and others:
-                await self._hand_over(runner)
-            else:
-                runner.stop("shutdown")
-        if self._jobs:
-            await asyncio.wait(self._jobs, timeout=5.0)
 
-    async def _hand_over(self, runner: Runner) -> None:
-        runner.stop("lost")
-        await self._tools.publisher.drained()
-        task = await self._queue.read(runner.task.ref)
-        if task and task.status == "running" and task.worker == self.id and not task.shown:
+    async def _hand_over(self, runners: list[Runner]) -> None:
+        """Queues tasks again that showed nothing. What fails here is settled by any reader: this worker is gone."""
+        results = await asyncio.gather(
+            *(asyncio.wait_for(self._let_go(runner.task), END_S) for runner in runners), return_exceptions=True
+        )
+        for runner, result in zip(runners, results, strict=True):
+            if isinstance(result, BaseException):
+                log.warning("task %s could not be handed over: %r", runner.task.ref.id, result)
+
+    async def _let_go(self, mine: Task) -> None:
+        # behind all events of the task, so that its number is the last one's
+        await self._tools.publisher.command(scripts.OWN, [names.TaskKeys(mine.ref).task], [mine.gen])
+        task = await self._queue.read(mine.ref)
+        if task and task.gen == mine.gen:
             await asyncio.to_thread(Settler(self._tasks).restart, task, "", "the worker is stopping")
 
     async def _others_alive(self) -> bool:
@@ -261,7 +306,7 @@ class Worker:
         except ServiceUnavailableError as error:
             log.warning("stopping while Redis is away: %s", error)
             return False
-        return any(worker["worker"] != self.id for worker in workers)
+        return any(worker["worker"] != self.id and not worker.get("stopping") for worker in workers)
 
     async def _close(self) -> None:
         try:
@@ -287,6 +332,17 @@ class Worker:
             "stopping": self._stopping.is_set(),
             "window_ms": round(self._tools.window.seconds() * 1000, 1),
             "redis_errors": self._redis_errors,
+            "failures": self._failures,
             **self._tools.publisher.stats(),
             "gateway": self._tools.gateway.stats(),
         }
+
+
+async def first_of(*events: asyncio.Event) -> None:
+    """Returns when one of the events is set."""
+    waits = [asyncio.ensure_future(event.wait()) for event in events]
+    try:
+        await asyncio.wait(waits, return_when=asyncio.FIRST_COMPLETED)
+    finally:
+        for wait in waits:
+            wait.cancel()
