@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from itertools import pairwise
+
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -30,7 +32,7 @@ def test_nothing_is_lost_moved_or_left_apart(chunks: list[Chunk]):
     found = list(joined(chunks))
     assert letters(found) == letters(chunks)
     texts = [type(chunk) if isinstance(chunk, TextDelta | ReasoningDelta) else object() for chunk in found]
-    assert all(a != b for a, b in zip(texts, texts[1:], strict=False))
+    assert all(a != b for a, b in pairwise(texts))
 
 
 def test_a_clump_is_one_piece_and_the_end_stays_last():
