@@ -17,7 +17,7 @@ from pathlib import Path
 
 import httpx
 import pytest
-from playwright.sync_api import Browser, BrowserContext, ConsoleMessage, Page, sync_playwright
+from playwright.sync_api import Browser, BrowserContext, ConsoleMessage, Error, Page, sync_playwright
 
 from .upstream import Upstream
 
@@ -98,7 +98,10 @@ def host(upstream: Upstream, tmp_path_factory: pytest.TempPathFactory) -> Iterat
 def chromium() -> Iterator[Browser]:
     path = os.environ.get("AI_ASSISTANT_BROWSER") or shutil.which("chromium") or shutil.which("chromium-browser")
     with sync_playwright() as playwright:
-        browser = playwright.chromium.launch(executable_path=path, args=["--no-sandbox"])
+        try:
+            browser = playwright.chromium.launch(executable_path=path, args=["--no-sandbox"])
+        except Error as error:
+            pytest.skip(f"No Chromium could be started: {error}. Install it: apt-get install chromium")
         yield browser
         browser.close()
 

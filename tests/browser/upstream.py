@@ -45,7 +45,7 @@ x
 | <script>window.pwned=1</script> | ${window.pwned=1} {{constructor.constructor('pwned=1')()}} |
 
 That was all."""
-SLOW = "".join(f"word{number} " for number in range(400)).strip()
+SLOW = "".join(f"word{number} " for number in range(260)).strip()
 
 
 class Upstream:
@@ -113,17 +113,17 @@ def send_refusal(handler: BaseHTTPRequestHandler) -> None:
 def lines(question: str, breaks: bool) -> Iterator[str]:
     """The server-sent events of one answer; one that breaks is cut off in its middle."""
     slow = "slow" in question
-    pieces = 200 if "think long" in question else 12
-    for piece in cut(REASONING * (20 if "think long" in question else 1), pieces):
+    pieces = 80 if "think long" in question else 12
+    for piece in cut(REASONING * (8 if "think long" in question else 1), pieces):
         yield event({"reasoning_content": piece})
         time.sleep(0.08)
     text = HOSTILE if "hostile" in question else SLOW if slow else ANSWER
-    parts = cut(text, 400 if slow else 40)
+    parts = cut(text, 260 if slow else 40)
     for number, piece in enumerate(parts):
         if breaks and number > len(parts) // 2:
             return
         yield event({"content": piece})
-        time.sleep(0.03)
+        time.sleep(0.025)
     yield event({}, finish="stop")
     usage = {"prompt_tokens": 12, "completion_tokens": 34, "total_tokens": 46}
     yield "data: " + json.dumps({"id": "c", "choices": [], "usage": usage}) + "\n\n"
