@@ -200,6 +200,7 @@ def delete_conversation(host: RequestHost, conversation: Any) -> dict[str, Any]:
     user = logged_in(host)
     name = required_name(conversation)
     host.access().conversations.delete(user, name)
+    host.tasks().forget_conversation(host.site, user.name, name)
     return {"name": name}
 
 

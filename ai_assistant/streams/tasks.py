@@ -168,6 +168,11 @@ class Tasks:
         """Whether a task that creates this conversation was accepted lately."""
         return bool(self.client.exists(names.conversation_key(site, user, name)))
 
+    @unavailable_as_503()
+    def forget_conversation(self, site: str, user: str, name: str) -> None:
+        """Undoes `announce_conversation`: the conversation was deleted."""
+        self.client.delete(names.conversation_key(site, user, name))
+
     def health(self) -> dict[str, Any]:
         """For `status`: Redis, living workers, backlog. Never raises: that Redis is away is part of the answer."""
         try:

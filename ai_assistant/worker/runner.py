@@ -190,6 +190,8 @@ class Runner:
         turn = turn_of(self.task, request)
         if turn is None:
             return []
+        if not turn.is_new and await self._announced(turn.conversation):
+            turn.is_new = True  # its first task was accepted just before, and may not have been taken yet
         try:
             history = await self._on_site(lambda access: access.conversations.begin(turn))
         except DoesNotExistError as error:
@@ -201,6 +203,11 @@ class Runner:
             return []
         self._begun = True
         return history
+
+    async def _announced(self, conversation: str) -> bool:
+        ref = self.task.ref
+        key = names.conversation_key(ref.site, ref.user, conversation)
+        return bool(await patiently(lambda: self._tools.redis.exists(key)))
 
     async def _prompt(self, request: ChatRequest, ready: Preparation, history: list[StoredMessage]) -> Prompt:
         model = ready.models[0]
