@@ -54,7 +54,7 @@ class Emitter:
         self._held: list[str] = []
         self._last_sent = 0.0
         self._in_flight = 0
-        self._timer: asyncio.TimerHandle | None = None
+        self._timer: asyncio.Handle | None = None
         self._reasoning_since: int | None = None
         self._reasoning_segment = 0
         self.reasoning_ms: int | None = None
@@ -135,11 +135,7 @@ class Emitter:
         if self.first_delta_ms is None:
             self.flush()
             return
-        if self._in_flight:
-            return
-        if self._left() <= 0:
-            self.flush()
-        elif self._timer is None:
+        if self._timer is None and not self._in_flight:
             self._wait()
 
     def _left(self) -> float:
@@ -147,7 +143,10 @@ class Emitter:
         return self._last_sent + self._window.seconds() - time.monotonic()
 
     def _wait(self) -> None:
-        self._timer = self._loop.call_later(max(MS, self._left()), self._due)
+        """Even what may go out at once goes by the loop, behind the rest of what one network read brought: a clump of
+        tokens is one delta."""
+        left = self._left()
+        self._timer = self._loop.call_later(max(MS, left), self._due) if left > 0 else self._loop.call_soon(self._due)
 
     def _due(self) -> None:
         self._timer = None

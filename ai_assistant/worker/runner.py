@@ -29,7 +29,6 @@ from ai_assistant.streams import scripts
 from ai_assistant.streams.publisher import STALE, UNKNOWN, Publisher
 from ai_assistant.streams.settle import end_arguments
 from ai_assistant.worker.emitter import Emitter
-from ai_assistant.worker.joining import joined
 from ai_assistant.worker.prompt import Prompt, compose, gateway_request
 from ai_assistant.worker.site_thread import SiteThreads
 from ai_assistant.worker.turns import request_of, turn_of, writing
@@ -166,7 +165,7 @@ class Runner:
         ask = gateway_request(request, prompt.messages, mode)
         async with aclosing(self._tools.gateway.stream(ask, ready.models)) as stream:
             async for chunks in stream:
-                for chunk in joined(chunks):
+                for chunk in chunks:
                     self._take(chunk)
                 if self._budget is not None:
                     self._check_budget()
