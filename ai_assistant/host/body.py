@@ -18,7 +18,7 @@ from ai_assistant.host.errors import BadRequestError, BodyTooLargeError
 
 #: Frappe's default for `max_file_size`, in bytes.
 MAX_BODY = 25 * 1024 * 1024
-MAX_DEPTH = 100
+MAX_DEPTH = 200
 MAX_FIELDS = 1000
 
 

@@ -8,7 +8,6 @@ ApiError (core)
 ├── CrossOriginError      403  a write with a cookie from another origin
 ├── MethodNotFoundError   404  no such path below /api
 ├── BodyTooLargeError     413
-├── ArgumentTypeError     417  exc_type FrappeTypeError, as Frappe's own type check
 └── UnknownHostError      421  a Host name that this server was not started for
 """
 
@@ -73,12 +72,6 @@ class BodyTooLargeError(ApiError):
 
     http_status = 413
     exc_type = "RequestEntityTooLarge"
-
-
-class ArgumentTypeError(ApiError):
-    """An argument's type is not the annotated one."""
-
-    exc_type = "FrappeTypeError"
 
 
 class UnknownHostError(ApiError):

@@ -17,7 +17,6 @@ from starlette.responses import Response
 from ai_assistant.core.endpoint import ENDPOINTS, Endpoint, use_host
 from ai_assistant.core.errors import PermissionError_, ValidationError
 from ai_assistant.core.session import GUEST, User
-from ai_assistant.host.arguments import bind_arguments
 from ai_assistant.host.auth import Auth, Identity
 from ai_assistant.host.body import read_arguments
 from ai_assistant.host.cookies import clear_session_cookies
@@ -56,13 +55,14 @@ class Rpc:
         return message_response(result)
 
     def _call(self, request: Request, name: str, arguments: dict[str, Any]) -> Any:
-        """The endpoint's result. Runs in a thread."""
+        """The endpoint's result; arguments that it does not know are dropped, as Frappe does (v15
+        `frappe.get_newargs`), and those of a wrong type are its own to refuse. Runs in a thread."""
         identity = identify(self._auth, request, arguments)
         endpoint = find_endpoint(name, request.method, identity.user)
-        bound = bind_arguments(endpoint, arguments)
+        known = {name: value for name, value in arguments.items() if name in endpoint.parameters}
         with EmbeddedRequest(self._services, identity.user) as host:
             use_host(host)
-            return endpoint.function(**bound)
+            return endpoint.function(**known)
 
 
 def identify(auth: Auth, request: Request, arguments: dict[str, Any]) -> Identity:
