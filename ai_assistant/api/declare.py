@@ -24,6 +24,6 @@ def whitelisted(function: Any, methods: tuple[registry.Method, ...], allow_guest
     """
     if find_spec("frappe") is None or find_spec("frappe.utils") is None:
         return function
-    from ai_assistant.site.endpoint import whitelist
+    from ai_assistant.site.endpoint import whitelist  # pyright: ignore[reportMissingImports]
 
     return whitelist(function, methods=methods, allow_guest=allow_guest)

@@ -15,7 +15,7 @@ from ai_assistant.cli.remote import Remote, RemoteError
 log = logging.getLogger("ai_assistant.cli")
 
 TERMINAL = frozenset({"completion", "error", "cancelled"})
-CONNECT_S = 5.0
+CONNECT_S = 5
 POLL_S = 0.3
 QUIET_S = 10.0
 """Without an event for so long, the log is asked whether one was missed."""
@@ -35,7 +35,7 @@ class Follower:
 
     async def connect(self) -> None:
         """Connects the socket; a failure is noted, and events come over HTTP instead."""
-        socket = socketio.AsyncClient(reconnection_delay=0.5, reconnection_delay_max=5, logger=False)
+        socket = socketio.AsyncClient(reconnection_delay=1, reconnection_delay_max=5, logger=False)
         namespace = f"/{self._site}"
         socket.on("ai_progress", self._on_event, namespace=namespace)
         socket.on("connect", self._on_connect, namespace=namespace)

@@ -54,7 +54,9 @@ def upgrade(database: Database, metadata: sa.MetaData, version: int = SCHEMA_VER
         statements = [_run(connection, ddl, version) for ddl in _missing(connection, metadata)]
         _mark_complete(connection, version)
     for statement in statements:
-        log.info("database: %s", statement.split("(", 1)[0].strip())
+        log.debug("database: %s", statement.split("(", 1)[0].strip())
+    if statements:
+        log.info("database: %s; %d changes", "schema upgraded" if known else "set up", len(statements))
     return statements
 
 
