@@ -44,6 +44,7 @@ log = logging.getLogger(__name__)
 #: Seconds that running tasks may take to finish after the first signal.
 GRACE = 10.0
 RESTART_PAUSE = 1.0
+READY_TIMEOUT = 20.0
 SIGNALS = (signal.SIGTERM, signal.SIGINT)
 
 Announce = Callable[["Runtime"], None]
@@ -182,7 +183,12 @@ class Runtime:
                 await serving
                 raise ConfigError("port", "the web server ended while it was starting")
             await asyncio.sleep(0.01)
-        await asyncio.wait_for(asyncio.gather(bridge.subscriber.connected.wait(), workers.ready()), 20.0)
+        ready = asyncio.gather(bridge.subscriber.connected.wait(), workers.ready())
+        try:
+            await asyncio.wait_for(ready, READY_TIMEOUT)
+        except asyncio.TimeoutError as error:
+            message = f"the worker was not ready within {READY_TIMEOUT:g} s; the log says why"
+            raise ConfigError("redis_url", message) from error
 
     def _administrator(self) -> Any:
         return self.auth.users.get(ADMINISTRATOR)

@@ -19,7 +19,8 @@ from typing import Any
 import httpx
 import psutil
 import pytest
-from hosting import until
+import socketio
+from hosting import eventually, until
 
 from ai_assistant.host.run_file import DataFolder
 
@@ -232,6 +233,45 @@ def test_a_running_chat_is_finished_before_the_end(serve: Callable[..., Serving]
     assert host.end() == 0
     asking.join(20)
     assert [answer["status"] for answer in answers] == ["completed"]
+
+
+def test_it_goes_on_after_its_redis_died(serve: Callable[..., Serving]) -> None:
+    host = serve().ready()
+    with host.client() as client:
+        assert ask(client)["status"] == "completed"
+        psutil.Process(host.process.pid).children()[0].kill()
+        until(lambda: "starting it again" in host.text)
+        answers: list[int] = []
+
+        def answered() -> bool:
+            body = {"messages": [{"role": "user", "content": "hello"}], "timeout": 5}
+            answer = client.post(CHAT, json=body)
+            answers.append(answer.status_code)
+            return answer.status_code == 200 and answer.json()["message"]["status"] == "completed"
+
+        until(answered, 30)
+    assert set(answers) <= {200, 503}
+    assert host.end() == 0
+
+
+async def test_open_sockets_get_the_last_events_and_do_not_delay_the_end(serve: Callable[..., Serving]) -> None:
+    host = serve(AI_ASSISTANT_DEMO_SPEED="150").ready()
+    run = host.run_file
+    received: list[dict[str, Any]] = []
+    client = socketio.AsyncClient(reconnection=False)
+    namespace = f"/{run['site']}"
+    client.on("ai_progress", received.append, namespace=namespace)
+    headers = {"Cookie": "x=1", "Origin": run["url"], "Authorization": f"token {run['api_key']}"}
+    await client.connect(run["url"], headers=headers, namespaces=[namespace], transports=["websocket"])
+    with host.client() as http:
+        ask(http, wait=False)
+    await eventually(lambda: any(event["type"] == "reasoning" for event in received))
+    host.process.send_signal(signal.SIGTERM)
+    await eventually(lambda: host.process.poll() is not None, 20)
+    assert host.process.returncode == 0
+    await eventually(lambda: not client.connected)
+    assert received[-1]["type"] == "completion"
+    assert [event["seq"] for event in received] == list(range(1, len(received) + 1))
 
 
 def test_a_second_signal_ends_it_at_once(serve: Callable[..., Serving]) -> None:

@@ -303,6 +303,20 @@ async def test_broken_packets_do_no_harm(host: WebHost, packet: str) -> None:
     await client.disconnect()
 
 
+@pytest.mark.parametrize(
+    "query",
+    [
+        *("", "EIO=3&transport=polling", "EIO=4&transport=nothing", "EIO=4&transport=websocket"),
+        *("EIO=4&transport=polling&sid=x", "EIO=4&transport=polling&j=x", "EIO=4&transport=polling&j=5", "sid=%ff"),
+    ],
+)
+async def test_odd_requests_below_socket_io_are_refused(host: WebHost, http: Any, query: str) -> None:
+    for method in ("GET", "POST", "PUT", "OPTIONS"):
+        answer = await http.request(method, f"/socket.io/?{query}", content=b"4" * 100)
+        assert answer.status_code < 500
+        assert "Traceback" not in answer.text
+
+
 async def test_a_packet_over_the_limit_ends_its_own_connection_only(host: WebHost) -> None:
     headers = {"Origin": host.url, "Cookie": f"sid={sid_of(host)}"}
     broken, _ = await raw(host, headers)
