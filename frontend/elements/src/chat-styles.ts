@@ -18,7 +18,7 @@ export const chatStyles = css`
   .hint { color: var(--ai-muted); text-align: center; }
   .dock { position: relative; width: 100%; max-width: calc(var(--ai-width) + 2.5rem); margin: 0 auto;
     padding: 0 1.25rem 0.75rem; }
-  .dock::before { content: ""; position: absolute; inset: -2rem 0 100%; pointer-events: none;
+  .dock::before { content: ""; position: absolute; inset: -2rem 0 calc(100% + 2px); pointer-events: none;
     background: linear-gradient(transparent, var(--ai-bg)); }
   .float { position: absolute; inset: auto 1.25rem 100%; display: grid; justify-items: center; gap: 0.5rem;
     padding-bottom: 0.6rem; pointer-events: none; z-index: 1; }

@@ -163,7 +163,8 @@ export class AiPage extends LitElement {
     this.current = conversation ?? "";
     if (conversation) showInUrl(conversation, true);
     this.#stored = { name: this.current, title };
-    if (conversation && !this.#list.items.some((it) => it.name === conversation)) void this.#list.refresh();
+    const { running, turns } = this.#session.snapshot;
+    if (conversation && running) this.#list.begin(conversation, turns.at(0)?.content ?? "");
   }
 
   #onOpen(event: CustomEvent<{ name: string }>): void {

@@ -3,11 +3,15 @@ import type { Api, ConversationInfo } from "@ai-assistant/client";
 
 const PAGE = 50;
 
+const TITLE_LENGTH = 60;
+
 export class Conversations {
-  items: ConversationInfo[] = [];
   loading = true;
   problem = "";
   more = false;
+  #loaded: ConversationInfo[] = [];
+  /** One that has just begun, until the server lists it. */
+  #begun: ConversationInfo | null = null;
   #search = "";
   #round = 0;
 
@@ -15,6 +19,20 @@ export class Conversations {
     private readonly api: Api,
     private readonly changed: () => void,
   ) {}
+
+  get items(): readonly ConversationInfo[] {
+    const begun = this.#begun;
+    const listed = !begun || this.#search || this.#loaded.some((it) => it.name === begun.name);
+    return listed ? this.#loaded : [begun, ...this.#loaded];
+  }
+
+  /** Lists a conversation that has just got its name, by its question. */
+  begin(name: string, question: string): void {
+    if (this.#loaded.some((it) => it.name === name)) return;
+    const title = question.split("\n", 1)[0]?.slice(0, TITLE_LENGTH) ?? "";
+    this.#begun = { name, title, modified: new Date().toISOString() };
+    this.changed();
+  }
 
   /** Reads the first page again. */
   async refresh(): Promise<void> {
@@ -28,13 +46,13 @@ export class Conversations {
 
   /** Reads the next page. */
   async older(): Promise<void> {
-    await this.#load(this.items.at(-1)?.modified);
+    await this.#load(this.#loaded.at(-1)?.modified);
   }
 
   async rename(name: string, title: string): Promise<void> {
     await this.#change(async () => {
       await this.api.renameConversation(name, title);
-      this.items = this.items.map((it) => (it.name === name ? { ...it, title } : it));
+      this.#loaded = this.#loaded.map((it) => (it.name === name ? { ...it, title } : it));
     });
   }
 
@@ -42,7 +60,8 @@ export class Conversations {
   delete(name: string): Promise<boolean> {
     return this.#change(async () => {
       await this.api.deleteConversation(name);
-      this.items = this.items.filter((it) => it.name !== name);
+      this.#loaded = this.#loaded.filter((it) => it.name !== name);
+      if (this.#begun?.name === name) this.#begun = null;
     });
   }
 
@@ -53,8 +72,8 @@ export class Conversations {
       const search = this.#search || undefined;
       const page = await this.api.getConversations({ limit: PAGE, before, search });
       if (round !== this.#round) return; // a later search has been asked meanwhile
-      const known = before ? this.items : [];
-      this.items = [...known, ...page.filter((it) => !known.some((have) => have.name === it.name))];
+      const known = before ? this.#loaded : [];
+      this.#loaded = [...known, ...page.filter((it) => !known.some((have) => have.name === it.name))];
       this.more = page.length === PAGE;
     });
   }
