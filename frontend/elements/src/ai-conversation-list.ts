@@ -94,7 +94,7 @@ export class AiConversationList extends LitElement {
           <h3 id="delete-title">Delete this chat?</h3>
           <p>“${this.deleting?.title ?? ""}” and its messages will be gone for good.</p>
           <div class="buttons">
-            <button value="cancel" class="plain" autofocus>Keep</button>
+            <button value="cancel" class="plain">Keep</button>
             <button value="delete" class="danger">Delete</button>
           </div>
         </form>
