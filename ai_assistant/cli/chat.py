@@ -53,7 +53,7 @@ class Ask(msgspec.Struct, frozen=True, kw_only=True):
 @click.option("-c", "--conversation", help="'new', or the name of one to go on with.")
 @click.option("--events", is_flag=True, help="Print the raw events as JSON lines.")
 @click.option("--reasoning/--no-reasoning", default=True, help="Show the model's thinking.")
-@click.option("--url", envvar="AI_ASSISTANT_URL", help="Any host; default: the one that runs here, or one just for this.")
+@click.option("--url", envvar="AI_ASSISTANT_URL", help="Any host; default: the one running here.")
 @click.option("--socket-url", help="Where Socket.IO listens, if not at --url.")
 @click.option("--site", help="The site's name, where the host does not tell it.")
 @click.option("--user", envvar="AI_ASSISTANT_USER")
