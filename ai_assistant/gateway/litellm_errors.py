@@ -25,10 +25,10 @@ def from_litellm(model: ModelConfig, error: Exception) -> ChatError:
     if isinstance(inner, Exception) and type(error).__name__ == "MidStreamFallbackError":
         return from_litellm(model, inner)
     name = type(error).__name__
-    status = getattr(error, "status_code", None)
+    status = _status(error)
     if name in ("Timeout", "APITimeoutError"):
         return failures.timed_out(model, "total", model.timeouts.total)
-    if name in ("APIConnectionError", "InternalServerError") or not isinstance(status, int):
+    if status is None:
         _LOG.info("LiteLLM failed for %s: %s", model.name, name)
         return ChatError(
             "stream_interrupted",
@@ -45,3 +45,15 @@ def from_litellm(model: ModelConfig, error: Exception) -> ChatError:
     response = getattr(error, "response", None)
     headers = getattr(response, "headers", None) or getattr(error, "headers", None) or {}
     return failures.from_status(model, status, _KINDS.get(name, ""), words, retry_after=parse_retry_after(headers))
+
+
+def _status(error: Exception) -> int | None:
+    """The provider's HTTP status. LiteLLM's `APIConnectionError` says 500 whatever happened: then it is that of the
+    exception that it was made from."""
+    cause: BaseException | None = error
+    while cause is not None:
+        status = getattr(cause, "status_code", None)
+        if isinstance(status, int) and type(cause).__name__ != "APIConnectionError" and 300 <= status < 600:
+            return status
+        cause = cause.__cause__ or cause.__context__
+    return None

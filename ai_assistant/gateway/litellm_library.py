@@ -6,6 +6,7 @@ import asyncio
 import logging
 import os
 import threading
+import weakref
 from typing import Any
 
 #: Read by litellm while it is imported: no price table, header list or blog posts from the network, no `.env` file.
@@ -18,11 +19,25 @@ _ENVIRONMENT = {
 _LOGGERS = ("LiteLLM", "LiteLLM Router", "LiteLLM Proxy")
 _LOCK = threading.Lock()
 _library: Any = None
+_loop: weakref.ref[asyncio.AbstractEventLoop] | None = None
 
 
 async def load() -> Any:
     """The litellm module. The first call takes seconds of CPU, in a thread; the event loop goes on."""
-    return _library if _library is not None else await asyncio.to_thread(_import)
+    library = _library if _library is not None else await asyncio.to_thread(_import)
+    _forget_other_loops(library)
+    return library
+
+
+def _forget_other_loops(library: Any) -> None:
+    """LiteLLM keeps HTTP clients by the id of their event loop, which a later loop may have again, and one for all
+    loops: in a process with one loop after the other (a script, a test) both would be stale."""
+    global _loop
+    loop = asyncio.get_running_loop()
+    if _loop is None or _loop() is not loop:
+        _loop = weakref.ref(loop)
+        library.in_memory_llm_clients_cache.flush_cache()
+        library.module_level_aclient = library.AsyncHTTPHandler(timeout=library.request_timeout)
 
 
 def _import() -> Any:

@@ -18,6 +18,7 @@ from ai_assistant.gateway.deadline import Deadlines, timeout_at
 from ai_assistant.gateway.dialects.base import function_tools, with_parameters
 from ai_assistant.gateway.dialects.openai_chat import chat_message
 from ai_assistant.gateway.litellm_errors import from_litellm
+from ai_assistant.gateway.litellm_stream import StreamHandle
 from ai_assistant.gateway.parts import Media, invalid, read_parts
 from ai_assistant.gateway.prices import facts
 from ai_assistant.gateway.request import GatewayRequest
@@ -38,6 +39,7 @@ class LiteLlmSource:
         self._stream = stream
         self._arguments = arguments(request, model, stream=stream)
         self._answer: Any = None
+        self._handle: StreamHandle | None = None
         self._reader = LiteLlmReader()
 
     async def open(self) -> None:
@@ -45,25 +47,29 @@ class LiteLlmSource:
         litellm = await litellm_library.load()
         self._deadlines.sending()
         self._answer = await self._limited(litellm.acompletion(**self._arguments))
+        if self._stream:
+            self._handle = StreamHandle(self._answer)
+            await self._limited(self._handle.open())
 
     async def read(self) -> list[Chunk] | None:
         """See `Source.read`."""
         if self._reader.writer.finished:
             return None
-        if not self._stream:
-            return self._reader.whole(_plain(self._answer))
+        if self._handle is None:
+            return self._reader.whole(_plain(self._answer), self._model)
         try:
-            chunk = await self._limited(self._answer.__anext__())
+            chunk = await self._limited(self._handle.next())
         except StopAsyncIteration:
-            return self._reader.end(self._model)
+            if not self._handle.complete:
+                raise failures.cut_answer(self._model) from None
+            return self._reader.end()
         return self._reader.piece(_plain(chunk))
 
     async def aclose(self) -> None:
         """See `Source.aclose`."""
-        close = getattr(self._answer, "aclose", None)
-        if close is not None:
+        if self._handle is not None:
             try:
-                await asyncio.wait_for(close(), _CLOSING)
+                await asyncio.wait_for(self._handle.aclose(), _CLOSING)
             except asyncio.TimeoutError:
                 _LOG.warning("closing a stream of %s took too long", failures.name_of(self._model))
 
@@ -86,6 +92,7 @@ class LiteLlmReader:
 
     def __init__(self) -> None:
         self.writer = ChunkWriter()
+        self.writer.halves = True  # LiteLLM hands lone surrogates on
         self._thinking: dict[str, Any] | None = None
         self._usage: dict[str, Any] | None = None
         self._reason: str | None = None
@@ -99,20 +106,21 @@ class LiteLlmReader:
             self._reason = choice.get("finish_reason") or self._reason
         return self.writer.take()
 
-    def whole(self, answer: dict[str, Any]) -> list[Chunk]:
-        """An answer that was not streamed."""
+    def whole(self, answer: dict[str, Any], model: ModelConfig) -> list[Chunk]:
+        """An answer that was not streamed; one without anything in it is none."""
         self._head(answer)
-        for choice in (answer.get("choices") or ())[:1]:
+        choices = answer.get("choices") or ()
+        for choice in choices[:1]:
             self._message(choice.get("message") or {})
             self._reason = choice.get("finish_reason")
-        self._finish()
-        return self.writer.take()
-
-    def end(self, model: ModelConfig) -> list[Chunk]:
-        """The stream is over. LiteLLM makes up a reason where a provider's stream was cut before its first chunk;
-        an answer without anything in it is told as what it is."""
-        if self._reason is None:
+        chunks = self.writer.take()
+        if not chunks and not self._usage:
             raise failures.cut_answer(model)
+        self._finish()
+        return chunks + self.writer.take()
+
+    def end(self) -> list[Chunk]:
+        """The stream is over."""
         self._finish()
         return self.writer.take()
 

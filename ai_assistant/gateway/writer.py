@@ -17,13 +17,14 @@ from ai_assistant.gateway.chunks import (
     ThinkingBlock,
     ToolCallDelta,
 )
+from ai_assistant.gateway.surrogates import SurrogateJoiner
 from ai_assistant.gateway.think import ThinkSplitter
 
 
 class _Call:
     """One tool call under way: its provider's key and id, and the pieces that wait for its name."""
 
-    __slots__ = ("announced", "held", "id", "index", "key", "name")
+    __slots__ = ("announced", "held", "id", "index", "joiner", "key", "name")
 
     def __init__(self, index: int, key: Any):
         self.index = index
@@ -32,6 +33,7 @@ class _Call:
         self.name: str | None = None
         self.held = ""
         self.announced = False
+        self.joiner = SurrogateJoiner()
 
 
 class ChunkWriter:
@@ -41,7 +43,11 @@ class ChunkWriter:
         self._out: list[Chunk] = []
         self._think = ThinkSplitter()
         self._calls: list[_Call] = []
+        self._text = SurrogateJoiner()
+        self._reasoning = SurrogateJoiner()
         self.finished = False
+        self.halves = False
+        """Set by a parser from the first time that characters came in halves; until then nothing looks for them."""
 
     @property
     def has_tool_calls(self) -> bool:
@@ -55,14 +61,19 @@ class ChunkWriter:
 
     def text(self, content: str) -> None:
         """The next piece of content, perhaps with a thinking tag in it."""
+        if self.halves:
+            content = self._text.feed(content)
         if not self._think.answering:
             reasoning, content = self._think.feed(content)
-            self.reasoning(reasoning)
+            if reasoning:
+                self._out.append(ReasoningDelta(reasoning))
         if content:
             self._out.append(TextDelta(content))
 
     def reasoning(self, content: str) -> None:
         """The next piece of thinking that the provider sent apart from the content."""
+        if self.halves:
+            content = self._reasoning.feed(content)
         if content:
             self._out.append(ReasoningDelta(content))
 
@@ -81,6 +92,8 @@ class ChunkWriter:
         if call is None:
             call = _Call(len(self._calls), key)
             self._calls.append(call)
+        if self.halves:
+            arguments = call.joiner.feed(arguments)
         call.id = call.id or id or None
         call.name = call.name or name or None
         if call.announced:
@@ -129,10 +142,13 @@ class ChunkWriter:
         call.held = ""
 
     def _flush(self) -> None:
-        reasoning, text = self._think.close()
-        self.reasoning(reasoning)
-        if text:
-            self._out.append(TextDelta(text))
+        rest = self._reasoning.close()
+        thought, text = self._think.feed(self._text.close())
+        more, end = self._think.close()
+        if rest + thought + more:
+            self._out.append(ReasoningDelta(rest + thought + more))
+        if text + end:
+            self._out.append(TextDelta(text + end))
         for call in self._calls:
             if not call.announced:
                 self._announce(call, "")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import logging
 from collections.abc import Callable
 from typing import Any, ClassVar, NamedTuple, NoReturn, Protocol
@@ -15,6 +16,7 @@ from ai_assistant.gateway.failures import broken_answer, cut_answer
 from ai_assistant.gateway.lines import LineTooLongError
 from ai_assistant.gateway.request import GatewayRequest
 from ai_assistant.gateway.sse import SseEvent, SseParser
+from ai_assistant.gateway.surrogates import ESCAPED
 from ai_assistant.gateway.writer import ChunkWriter
 
 _LOG = logging.getLogger(__name__)
@@ -118,7 +120,17 @@ class BodyParser:
         try:
             return decoder.decode(data)
         except (msgspec.MsgspecError, UnicodeDecodeError) as error:
+            if ESCAPED.search(data):
+                return self._decode_halves(decoder, data)
             raise broken_answer(self.model, str(error)) from error
+
+    def _decode_halves(self, decoder: msgspec.json.Decoder[Any], data: bytes) -> Any:
+        """A document with lone surrogates, which msgspec refuses and the standard library takes."""
+        self.writer.halves = True
+        try:
+            return msgspec.convert(json.loads(data), decoder.type)
+        except (msgspec.MsgspecError, ValueError) as error:
+            raise broken_answer(self.model, "broken JSON") from error
 
     def cut(self) -> NoReturn:
         """The stream ended before the answer did."""

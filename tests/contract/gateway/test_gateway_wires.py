@@ -162,11 +162,15 @@ async def test_retry_then_answer(gateway: Gateway, model: ModelConfig, aimock: A
 
 
 async def test_cut_in_mid_stream(gateway: Gateway, model: ModelConfig, path: str, aimock: AiMock):
-    aimock.on("hello", content=TEXT * 20, fixture={"truncateAfterChunks": 6})
+    aimock.on("hello", content=TEXT * 20, fixture={"truncateAfterChunks": 6, "latency": 5})
     got: list[str] = []
-    with pytest.raises(ChatError) as caught:
+
+    async def read() -> None:
         async for chunks in gateway.stream(ask(), [model]):
-            got += [chunk.text for chunk in chunks if isinstance(chunk, TextDelta)]
+            got.extend(chunk.text for chunk in chunks if isinstance(chunk, TextDelta))
+
+    with pytest.raises(ChatError) as caught:
+        await read()
     assert caught.value.code == "stream_interrupted"
     assert caught.value.retryable
     if not path.startswith("litellm"):
