@@ -54,7 +54,7 @@ def emulated(upstream: str) -> list[dict[str, Any]]:
         {"name": "mock-responses", **gpt, "wire": "openai-responses"},
         {"name": "mock-anthropic", **claude},
         {"name": "mock-ollama", "model": "ollama/qwen3", "api_base": base, "retries": 0},
-        {"name": "mock-gemini", "model": "gemini/gemini-2.5-flash", "api_base": base, "retries": 0},
+        {"name": "mock-gemini", "model": "gemini/gemini-2.5-flash", "api_base": f"{base}/v1beta", "retries": 0},
     ]
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import time
 from typing import Any
 from urllib.parse import urlsplit
@@ -57,7 +58,7 @@ class Listener:
     def close(self) -> None:
         """Disconnect; harmless when it is not connected."""
         if self._client is not None:
-            self._background.run(self._client.disconnect())
+            self._background.run(_leave(self._client))
             self._client = None
 
     @property
@@ -96,3 +97,11 @@ def _headers(origin: str | None, cookie: str | None, token: str | None) -> dict[
     if token:
         headers["Authorization"] = f"token {token}"
     return headers
+
+
+async def _leave(client: socketio.AsyncClient) -> None:
+    """Say good-bye; a client that polls waits for its last poll, which takes as long as a ping."""
+    try:
+        await asyncio.wait_for(client.disconnect(), 2)
+    except asyncio.TimeoutError:
+        await client.eio.disconnect(abort=True)

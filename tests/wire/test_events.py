@@ -89,12 +89,12 @@ def test_pieces_that_come_close_together_are_joined(user: Client, ask: Ask) -> N
 @pytest.mark.parametrize("unit", ["x", "ü", "\n", '"', "👩", "\u0001"])
 def test_a_long_delta_is_cut(user: Client, ask: Ask, unit: str) -> None:
     """At most 32 KiB an event, however the characters are written in JSON."""
-    long = unit * 100_000
+    long = unit * 50_000
     task, _ = ask([thought(long), text(long), finish(), DONE])
     record = checked(user.events(task["task_id"]))
     assert record.text == long
     assert record.reasoning == long
-    assert len(record.of("text")) >= 4
+    assert len(record.of("text")) >= 2
 
 
 def test_long_arguments_of_a_tool_are_cut(user: Client, ask: Ask) -> None:

@@ -10,7 +10,7 @@ import pytest
 from .chunks import DONE, answer, finish, text, thought
 from .client import Client, text_of
 from .events import checked
-from .host import EmbeddedHost
+from .host import USER2, EmbeddedHost
 from .script import Gate, Pause, Script
 from .sockets import Listener
 
@@ -120,7 +120,7 @@ def test_another_users_events_are_unknown(user: Client, other: Client, ask: Ask)
 def brief(tight: EmbeddedHost) -> Iterator[Client]:
     """A user of the host whose logs are short."""
     with Client(tight.url) as client:
-        yield client.login("Administrator", tight.admin_password)
+        yield client.login(USER2, tight.passwords[USER2])
 
 
 def test_a_trimmed_log_begins_with_a_snapshot(brief: Client, script: Scripts) -> None:

@@ -100,11 +100,26 @@ class Upstream:
         head = "".join(f"{name}: {value}\r\n" for name, value in kept.items())
         far_writer.write(f"{method} {path} HTTP/1.1\r\n{head}\r\n".encode() + body)
         try:
-            while data := await far_reader.read(65536):
-                writer.write(data)
-                await writer.drain()
+            await _relay(far_reader, writer)  # aimock may break off in mid-answer; then the end is missing here too
         finally:
             far_writer.close()
+
+
+async def _relay(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+    """Pass one HTTP answer through, piece by piece, with its own framing."""
+    lines = (await reader.readuntil(b"\r\n\r\n")).decode("latin-1").rstrip().split("\r\n")
+    kept = [line for line in lines if not line.lower().startswith(("connection:", "keep-alive:"))]
+    writer.write(("\r\n".join([*kept, "Connection: close"]) + "\r\n\r\n").encode("latin-1"))
+    headers = {name.lower(): value.strip() for name, _, value in (line.partition(":") for line in lines[1:])}
+    if "chunked" not in headers.get("transfer-encoding", ""):
+        writer.write(await reader.readexactly(int(headers.get("content-length", 0))))
+        return
+    size = -1
+    while size:
+        line = await reader.readuntil(b"\r\n")
+        size = int(line, 16)
+        writer.write(line + await reader.readexactly(size + 2))
+        await writer.drain()
 
 
 async def _answer(reply: Reply, call: Call, writer: asyncio.StreamWriter) -> None:
