@@ -7,7 +7,7 @@ from typing import Any
 from ai_assistant.core.chat import ChatRequest
 from ai_assistant.core.check import shown
 from ai_assistant.core.errors import PermissionError_, ValidationError
-from ai_assistant.core.model import ModelConfig
+from ai_assistant.core.model import ModelConfig, ModelFacts
 from ai_assistant.core.session import User
 from ai_assistant.core.settings import Settings
 
@@ -85,7 +85,7 @@ def candidates(models: dict[str, ModelConfig], name: str, user: User) -> list[Mo
     return [model for model in found.values() if model.enabled]
 
 
-def described(model: ModelConfig, default: ModelConfig) -> dict[str, Any]:
+def described(model: ModelConfig, default: ModelConfig, facts: ModelFacts) -> dict[str, Any]:
     """A row of `get_models`."""
     return {
         "name": model.name,
@@ -94,6 +94,7 @@ def described(model: ModelConfig, default: ModelConfig) -> dict[str, Any]:
         "provider": model.provider,
         "is_default": model.name == default.name,
         "demo": model.demo,
-        "context_window": model.context_window,
+        "context_window": facts.context_window,
+        "capabilities": facts.capabilities,
         "fallbacks": list(model.fallbacks),
     }

@@ -77,3 +77,12 @@ class ModelConfig(msgspec.Struct, frozen=True, kw_only=True):
     def __repr__(self) -> str:
         """Without the key: a config may land in a log line."""
         return f"ModelConfig(name={self.name!r}, model={self.model!r}, api_base={self.api_base!r})"
+
+
+class ModelFacts(msgspec.Struct, frozen=True, kw_only=True):
+    """What a model can do, for the model list."""
+
+    context_window: int | None = None
+    """Tokens; `None`: not known."""
+    capabilities: dict[str, bool | None] = msgspec.field(default_factory=dict)
+    """`vision`, `tools`, `reasoning`, `structured_output`, `pdf`, `audio`; `None`: not known."""

@@ -10,7 +10,7 @@ from contextlib import AbstractContextManager
 from typing import Any, Protocol
 
 from ai_assistant.core.conversation import ConversationSummary, FinalMessage, StoredMessage, Turn, Unfinished
-from ai_assistant.core.model import ModelConfig
+from ai_assistant.core.model import ModelConfig, ModelFacts
 from ai_assistant.core.session import User
 from ai_assistant.core.settings import Settings
 from ai_assistant.core.task import TaskRef
@@ -102,6 +102,10 @@ class RequestHost(Protocol):
 
     def tasks(self) -> Any:
         """The site's `streams.tasks.Tasks`."""
+        ...
+
+    def facts(self, model: ModelConfig) -> ModelFacts:
+        """What is known of a model beforehand."""
         ...
 
     def wait(self, ref: TaskRef, timeout: float) -> Any:

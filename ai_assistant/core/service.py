@@ -143,7 +143,7 @@ def get_models(host: RequestHost) -> list[dict[str, Any]]:
     access = host.access()
     settings, models = access.settings(), access.models()
     default = chosen_model(models, settings, user, None)
-    return [described(model, default) for model in allowed_models(models, user)]
+    return [described(model, default, host.facts(model)) for model in allowed_models(models, user)]
 
 
 def get_conversations(host: RequestHost, limit: Any, before: Any, search: Any) -> list[dict[str, Any]]:

@@ -15,6 +15,7 @@ from typing import Any
 
 import msgspec
 
+from ai_assistant.core import model as core
 from ai_assistant.core.model import ModelConfig
 from ai_assistant.core.usage import Usage
 
@@ -140,6 +141,13 @@ def capabilities(model: ModelConfig) -> Capabilities:
         structured_output=bool(entry.supports_response_schema),
         pdf=bool(entry.supports_pdf_input),
         audio=bool(entry.supports_audio_input),
+    )
+
+
+def public_facts(model: ModelConfig) -> core.ModelFacts:
+    """What `get_models` tells of a model."""
+    return core.ModelFacts(
+        context_window=context_window(model), capabilities=msgspec.structs.asdict(capabilities(model))
     )
 
 

@@ -6,9 +6,11 @@ from collections.abc import Callable
 from contextlib import ExitStack
 from typing import Any
 
+from ai_assistant.core.model import ModelConfig, ModelFacts
 from ai_assistant.core.ports import SiteAccess, SiteOpener
 from ai_assistant.core.session import User
 from ai_assistant.core.task import TaskRef
+from ai_assistant.gateway.prices import public_facts
 
 Wait = Callable[[TaskRef, float], Any]
 
@@ -56,6 +58,10 @@ class EmbeddedRequest:
     def tasks(self) -> Any:
         """The site's `streams.tasks.Tasks`."""
         return self._services.tasks
+
+    def facts(self, model: ModelConfig) -> ModelFacts:
+        """Context window and capabilities, from LiteLLM's table."""
+        return public_facts(model)
 
     def wait(self, ref: TaskRef, timeout: float) -> Any:
         """An awaitable of the task's view; see `core.ports.RequestHost.wait`."""
