@@ -43,10 +43,14 @@ class Target(msgspec.Struct, frozen=True, kw_only=True):
     socket_url: str = ""
 
 
-def config_text(base: str, models: Iterable[Model], users: Iterable[str], site: str) -> str:
+def config_text(
+    base: str, models: Iterable[Model], users: Iterable[str], site: str, task_ttl_s: int | None = None
+) -> str:
     """The host's configuration: no limits, the upstream's models, and the users."""
     lines = [f"site = {json.dumps(site)}", 'log_level = "warning"', "[limits]"]
     lines += ["requests_per_minute = 0", "concurrent_tasks = 0", "tokens_per_day = 0"]
+    if task_ttl_s is not None:
+        lines += ["[tasks]", f"task_ttl_s = {task_ttl_s}"]
     for model in models:
         lines += ["[[models]]", f"name = {json.dumps(model.name)}", f"model = {json.dumps(f'openai/{model.pace}')}"]
         lines += [f"api_base = {json.dumps(base)}", 'api_key = "none"', "max_streams = 1000"]
@@ -58,14 +62,14 @@ def config_text(base: str, models: Iterable[Model], users: Iterable[str], site: 
 
 @asynccontextmanager
 async def embedded(
-    folder: Path, base: str, models: Iterable[Model], users: int, idle_users: int
+    folder: Path, base: str, models: Iterable[Model], users: int, idle_users: int, task_ttl_s: int | None = None
 ) -> AsyncIterator[Target]:
     """Starts the embedded host with `users` askers and `idle_users` others. Raises ChildError."""
     names = [f"asker{i}@bench.localhost" for i in range(users)]
     idle = [f"idle{i}@bench.localhost" for i in range(idle_users)]
     password, data = secrets.token_urlsafe(16), folder / "data"
     config = folder / "bench.toml"
-    config.write_text(config_text(base, models, [*names, *idle], "assistant.localhost"))
+    config.write_text(config_text(base, models, [*names, *idle], "assistant.localhost", task_ttl_s))
     env = {name: value for name, value in os.environ.items() if name not in FOREIGN}
     env |= {PASSWORD_VARIABLE: password, "AI_ASSISTANT_ADMIN_PASSWORD": password}
     command = [sys.executable, "-m", "ai_assistant.cli", "serve", "--port", "0", "--no-browser"]

@@ -9,6 +9,10 @@ from .pace import pace_of
 #: Paths that a load may take: the host with a direct wire, the host with LiteLLM, the LiteLLM proxy, no server at all.
 DIRECT, LITELLM, PROXY, UPSTREAM = "direct wire", "LiteLLM path", "LiteLLM proxy", "upstream alone"
 
+#: In the chats one after the other finished tasks expire soon, so that what grows is a leak; that the host keeps each
+#: for an hour by default is another load.
+SHORT_TTL_S = 2
+
 
 class Must(msgspec.Struct, frozen=True, kw_only=True):
     """Targets of one load, in milliseconds; `None` where there is none."""
@@ -33,6 +37,8 @@ class Load(msgspec.Struct, frozen=True, kw_only=True):
     idle_sockets: int = 0
     conversation: bool = False
     marks: tuple[int, ...] = ()
+    task_ttl_s: int | None = None
+    """How long the host keeps a task and its events; `None` means its default."""
     must: Must | None = None
     """`None`: measured for comparison."""
 
@@ -91,7 +97,17 @@ def loads_of(seconds: float, chats: int) -> list[Load]:
             rounds=chats,
             conversation=True,
             marks=(chats // 5, chats),
+            task_ttl_s=SHORT_TTL_S,
             must=Must(rss_growth=0.03),
+        ),
+        Load(
+            name="chats-kept",
+            title=f"{chats:,} chats, all of them kept",
+            path=DIRECT,
+            pace="once-20",
+            rounds=chats,
+            conversation=True,
+            marks=(chats // 5, chats),
         ),
         Load(name="litellm-1", title="1 stream", path=LITELLM, pace=steady),
         Load(name="litellm-50", title="50 streams", path=LITELLM, pace=steady, streams=50),

@@ -89,4 +89,5 @@ def add_serving(row: Row, before: Usage, after: Usage, peak: Usage) -> None:
     row.cpu_us_per_token = round((after.cpu_s - before.cpu_s) / tokens * 1e6, 1)
     row.redis_us_per_token = round((after.redis_cpu_s - before.redis_cpu_s) / tokens * 1e6, 1)
     row.serving_core = round((after.cpu_s - before.cpu_s) / max(row.result.wall_s, 0.001), 3)
+    row.waited_core = round((after.waited_s - before.waited_s) / max(row.result.wall_s, 0.001), 3)
     row.peak_rss_mib = mib(peak.rss + peak.redis_rss)

@@ -63,6 +63,8 @@ COLUMNS = (
     "must",
     "was",
 )
+#: From this share of waiting for a core on, the report says so.
+BUSY = 0.02
 
 
 def number(value: float | None, digits: int = 1) -> str:
@@ -136,7 +138,17 @@ def problems_of(row: Row) -> list[str]:
         share = late.late_tokens / max(1, late.tokens)
         most = f"at most {late.latest_ms:g} ms"
         lines.append(f"{row.load.name}: the upstream wrote {share:.2%} of its tokens over 5 ms late ({most})")
+    if row.waited_core is not None and row.waited_core > BUSY:
+        lines.append(f"{row.load.name}: the serving process waited for a core in {row.waited_core:.0%} of the time")
+    if row.marks:
+        lines.append(f"{row.load.name}: {memory_of(row)}")
     return lines
+
+
+def memory_of(row: Row) -> str:
+    """What the processes held at each mark."""
+    marks = [f"{mark['rss_mib']} + {mark['redis_rss_mib']} MiB" for mark in row.marks.values()]
+    return f"serving process + Redis after {' and '.join(row.marks)} chats: {', then '.join(marks)}"
 
 
 def verdict_of(report: Report) -> str:

@@ -32,6 +32,8 @@ class Row(msgspec.Struct, kw_only=True):
     cpu_us_per_token: float | None = None
     redis_us_per_token: float | None = None
     serving_core: float | None = None
+    waited_core: float | None = None
+    """Share of the time in which the serving process was ready to run and had no core."""
     peak_rss_mib: float | None = None
     """Of the serving process with its Redis."""
     marks: dict[str, dict[str, Any]] = {}
@@ -98,9 +100,14 @@ def frames(row: Row) -> Check:
 
 def growth(row: Row, most: float) -> Check:
     """The memory of the serving process and its Redis at the two marks."""
-    sums = [mark["rss_mib"] + mark["redis_rss_mib"] for mark in row.marks.values()]
+    sums = memory_at_marks(row)
     if len(sums) < 2 or not sums[0]:
         return Check(must=f"RSS within {most:.0%}", was="unknown", met=False)
     share = sums[-1] / sums[0] - 1
     was = f"{sums[0]:.1f} → {sums[-1]:.1f} MiB ({share:+.1%})"
     return Check(must=f"RSS within {most:.0%}", was=was, met=abs(share) <= most)
+
+
+def memory_at_marks(row: Row) -> list[float]:
+    """MiB of the serving process with its Redis."""
+    return [mark["rss_mib"] + mark["redis_rss_mib"] for mark in row.marks.values()]

@@ -99,7 +99,9 @@ class Session:
         folder.mkdir(exist_ok=True)
         idle = IDLE_USERS if load.idle_sockets else 0
         users = min(asked.users, load.streams)
-        return await stack.enter_async_context(embedded(folder, self._upstream.base, [model, short], users, idle))
+        return await stack.enter_async_context(
+            embedded(folder, self._upstream.base, [model, short], users, idle, load.task_ttl_s)
+        )
 
     async def _measure(self, load: Load, target: Target | None, pids: list[int], base: str = "", key: str = "") -> None:
         self._say(f"{load.path}: {load.title} ({load.pace}) …")

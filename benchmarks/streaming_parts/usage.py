@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from pathlib import Path
 from typing import Any
 
 import msgspec
@@ -21,6 +22,8 @@ class Usage(msgspec.Struct, frozen=True, kw_only=True):
     redis_cpu_s: float = 0.0
     rss: int = 0
     redis_rss: int = 0
+    waited_s: float = 0.0
+    """How long the serving processes were ready to run and had no core: of a machine that is busy with other work."""
 
 
 class Processes:
@@ -43,7 +46,10 @@ class Processes:
                 continue
             sums[0] += times.user + times.system
             sums[1] += memory
-        return Usage(cpu_s=serving[0], redis_cpu_s=redis[0], rss=int(serving[1]), redis_rss=int(redis[1]))
+        waited = sum(waited_s(root.pid) for root in self._roots)
+        return Usage(
+            cpu_s=serving[0], redis_cpu_s=redis[0], rss=int(serving[1]), redis_rss=int(redis[1]), waited_s=waited
+        )
 
     async def watch(self) -> None:
         """Keeps `peak`. Runs until cancelled."""
@@ -59,6 +65,14 @@ class Processes:
             for process in (root, *root.children(recursive=True)):
                 found[process.pid] = process
         return list(found.values())
+
+
+def waited_s(pid: int) -> float:
+    """Seconds that a process's main thread has waited on a run queue (Linux, `/proc/<pid>/schedstat`); elsewhere 0."""
+    try:
+        return int(Path(f"/proc/{pid}/schedstat").read_text().split()[1]) / 1e9
+    except (OSError, IndexError, ValueError):
+        return 0.0
 
 
 def mib(size: int) -> float:
