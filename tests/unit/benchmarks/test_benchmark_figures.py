@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from streaming_parts.generator import UpstreamStats
 from streaming_parts.job import Result
@@ -29,6 +29,7 @@ def test_percentile_of_nothing_is_an_error():
         percentile([], 0.5)
 
 
+@settings(deadline=None)
 @given(st.lists(st.integers(0, 10**12), min_size=1), st.floats(0, 1))
 def test_percentile_covers_its_share(values: list[int], share: float):
     found = percentile(sorted(values), share)
@@ -43,6 +44,7 @@ def test_latency_is_in_milliseconds():
     assert latency_of([]) is None
 
 
+@settings(deadline=None)
 @given(st.data())
 def test_tokens_are_found_however_they_are_cut(data: st.DataObject):
     count = data.draw(st.integers(1, 30))
