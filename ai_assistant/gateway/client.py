@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import functools
+import os
+import ssl
 import urllib.request
 from collections.abc import AsyncGenerator
 
@@ -42,7 +45,7 @@ class PoolTransport(httpx.AsyncBaseTransport):
 
     def __init__(self, limits: httpx.Limits):
         self._pool = httpcore.AsyncConnectionPool(
-            ssl_context=httpx.create_ssl_context(),
+            ssl_context=_ssl_context(os.environ.get("SSL_CERT_FILE"), os.environ.get("SSL_CERT_DIR")),
             max_connections=limits.max_connections,
             max_keepalive_connections=limits.max_keepalive_connections,
             keepalive_expiry=limits.keepalive_expiry,
@@ -71,6 +74,13 @@ class PoolTransport(httpx.AsyncBaseTransport):
     async def aclose(self) -> None:
         """Close every connection."""
         await self._pool.aclose()
+
+
+@functools.lru_cache(maxsize=4)
+def _ssl_context(_file: str | None, _folder: str | None) -> ssl.SSLContext:
+    """A context that verifies, with the authorities that the two variables of the environment name; making one
+    takes some 30 ms."""
+    return httpx.create_ssl_context()
 
 
 class _Body(httpx.AsyncByteStream):

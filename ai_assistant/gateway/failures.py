@@ -147,6 +147,13 @@ def from_transport(model: ModelConfig, error: httpx.HTTPError | httpx.InvalidURL
         return timed_out(model, "connect", model.timeouts.connect)
     if isinstance(error, httpx.PoolTimeout):
         return ChatError("provider_unavailable", f"All connections to providers are in use. {name}: try again.")
+    if isinstance(error, httpx.ConnectError) and "CERTIFICATE" in str(error).upper():
+        return ChatError(
+            "provider_unavailable",
+            f"The certificate of {name} is not trusted. Check api_base of {model.label}; a private authority's "
+            "certificate is given to the server by the variable SSL_CERT_FILE.",
+            retryable=False,
+        )
     if isinstance(error, httpx.ConnectError):
         return ChatError(
             "provider_unavailable",

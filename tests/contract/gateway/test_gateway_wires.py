@@ -65,11 +65,10 @@ async def test_tool_calls_in_parallel(gateway: Gateway, model: ModelConfig, aimo
     assert [chunk.index for chunk in firsts] == [0, 1]
 
 
-async def test_tool_results_are_fed_back(gateway: Gateway, model: ModelConfig, aimock: AiMock):
-    aimock.on("weather", match={"hasToolResult": True}, content="It is sunny in both.")
+async def test_tool_results_are_fed_back(gateway: Gateway, model: ModelConfig, path: str, aimock: AiMock):
+    aimock.on(match={"turnIndex": 1}, content="It is sunny in both.")
     aimock.on(
-        "weather",
-        match={"hasToolResult": False},
+        match={"turnIndex": 0},
         toolCalls=[{"name": "get_weather", "arguments": {"city": c}} for c in ("A", "B")],
         reasoning="I need two calls.",
     )
@@ -88,9 +87,10 @@ async def test_tool_results_are_fed_back(gateway: Gateway, model: ModelConfig, a
     second = await stream(gateway, GatewayRequest(messages=[question, assistant, *results], tools=[WEATHER]), model)
     assert second.answer.text == "It is sunny in both."
     assert second.answer.finish_reason == "stop"
-    sent = json.dumps(aimock.requests()[-1].body)
-    assert "sunny 0" in sent
-    assert "sunny 1" in sent
+    if path != "litellm-gemini":  # whose `function_response` aimock's journal does not show
+        sent = json.dumps(aimock.requests()[-1].body)
+        assert "sunny 0" in sent
+        assert "sunny 1" in sent
 
 
 async def test_whole_answer_equals_streamed_one(gateway: Gateway, model: ModelConfig, aimock: AiMock):
@@ -162,7 +162,7 @@ async def test_retry_then_answer(gateway: Gateway, model: ModelConfig, aimock: A
 
 
 async def test_cut_in_mid_stream(gateway: Gateway, model: ModelConfig, path: str, aimock: AiMock):
-    aimock.on("hello", content=TEXT * 20, fixture={"truncateAfterChunks": 6, "latency": 5})
+    aimock.on("hello", content=TEXT * 20, fixture={"truncateAfterChunks": 12, "latency": 5})
     got: list[str] = []
 
     async def read() -> None:
