@@ -9,7 +9,7 @@ import sys
 import time
 from typing import Literal
 
-#: Libraries that at INFO log addresses, packets or whole requests.
+#: Libraries that set a level or a handler of their own, and then log addresses, packets or whole requests.
 QUIET = (
     "httpx",
     "httpcore",
@@ -19,6 +19,7 @@ QUIET = (
     "socketio",
     "engineio",
     "LiteLLM",
+    "openai",
     "asyncio",
 )
 #: Fields that a log call may add by `extra`.
@@ -35,12 +36,15 @@ _SECRETS = re.compile(
 
 
 def configure_logs(form: Literal["text", "json"], level: str) -> None:
-    """Sends every logger of the process to stderr. `level` is a name such as `info`."""
+    """Sends every logger of the process to stderr. `level`, a name such as `info`, is for our own lines; of libraries
+    only warnings are shown: at DEBUG some log whole requests, with what users wrote."""
     handler = logging.StreamHandler(sys.stderr)
     handler.setFormatter(JsonFormatter() if form == "json" else TextFormatter())
     root = logging.getLogger()
     root.handlers[:] = [handler]
-    root.setLevel(level.upper())
+    own = logging.getLogger("ai_assistant")
+    own.setLevel(level.upper())
+    root.setLevel(max(logging.WARNING, own.level))
     for name in QUIET:
         logger = logging.getLogger(name)
         logger.handlers.clear()
