@@ -7,10 +7,10 @@ from pathlib import Path
 
 import httpx
 import pytest
+from hosting import PASSWORD, WebHost, running_redis, test_config
 
 from ai_assistant.host.auth import Auth
 from ai_assistant.host.database import Database
-from hosting import PASSWORD, WebHost, running_redis, test_config
 
 
 @pytest.fixture(scope="session")
