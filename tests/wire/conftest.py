@@ -143,8 +143,15 @@ def keyed(host: Host) -> Iterator[Client]:
 
 
 @pytest.fixture
+def only_embedded(host: Host) -> None:
+    """For what the embedded host promises beyond Frappe."""
+    if not host.is_embedded:
+        pytest.skip("only the embedded host promises this")
+
+
+@pytest.fixture
 def embedded(host: Host) -> EmbeddedHost:
-    """The process of the embedded host, for what only it promises."""
+    """The process of the embedded host, for what is seen from the same machine only."""
     if host.process is None:
         pytest.skip("needs an embedded host that the suite started itself")
     return host.process

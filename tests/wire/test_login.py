@@ -103,7 +103,7 @@ def test_a_session_that_loaded_a_page_needs_the_token(host: Host, guest: Client,
 
 @pytest.mark.parametrize("origin", [FOREIGN, "null", "http://127.0.0.1:1"])
 def test_a_cross_origin_write_with_a_cookie_is_refused(
-    embedded: object, host: Host, user: Client, script: Scripts, origin: str
+    only_embedded: None, host: Host, user: Client, script: Scripts, origin: str
 ) -> None:
     played = script(answer())
     response = user.request("chat_completion", json={"messages": played.messages()}, headers={"Origin": origin})
@@ -117,7 +117,7 @@ def test_a_same_origin_write_is_taken(user: Client, script: Scripts) -> None:
     assert result(response)["status"] == "completed"
 
 
-def test_a_foreign_host_name_is_refused(embedded: object, user: Client) -> None:
+def test_a_foreign_host_name_is_refused(only_embedded: None, user: Client) -> None:
     """DNS rebinding: a name that the host was not started for."""
     response = user.request("get_models", "GET", headers={"Host": "evil.example"})
     assert 400 <= response.status_code < 500

@@ -117,7 +117,7 @@ def test_a_wrong_api_key_gets_nothing(host: Host, user: Client, script: Scripts,
 
 
 def test_a_logout_ends_the_sockets_of_the_session(
-    embedded: object, host: Host, user: Client, script: Scripts, listener: Listeners
+    only_embedded: None, host: Host, user: Client, script: Scripts, listener: Listeners
 ) -> None:
     with Client(host.url) as leaving:
         leaving.login(host.user, host.password)
