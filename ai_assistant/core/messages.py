@@ -14,6 +14,8 @@ PART_TYPES = ("text", "image_url", "input_audio", "file", "refusal")
 KEPT = frozenset(
     {"role", "content", "name", "tool_calls", "tool_call_id", "thinking_blocks", "reasoning", "reasoning_content"}
 )
+#: What only an assistant's message has.
+ASSISTANTS = ("tool_calls", "thinking_blocks", "reasoning", "reasoning_content")
 MAX_PARTS = 500
 MAX_TOOL_CALLS = 128
 
@@ -51,8 +53,15 @@ def checked_message(field: str, message: Any) -> dict[str, Any]:
         check_assistant(field, kept)
     elif kept["content"] is None:
         raise ValidationError(f"{field}.content: is missing")
+    elif kept.get("tool_calls"):
+        raise ValidationError(f"{field}.tool_calls: belong to an assistant's message, not to role {role!r}")
     if role == "tool":
         check_string(f"{field}.tool_call_id", kept.get("tool_call_id"), 256)
+    else:
+        kept.pop("tool_call_id", None)
+    if role != "assistant":
+        for name in ASSISTANTS:
+            kept.pop(name, None)
     if "name" in kept:
         check_string(f"{field}.name", kept["name"], 256)
     return kept

@@ -175,11 +175,13 @@ class Tasks:
 
     def health(self) -> dict[str, Any]:
         """For `status`: Redis, living workers, backlog. Never raises: that Redis is away is part of the answer."""
+        answer: dict[str, Any] = {"ok": False, "redis": {"ok": True}, "workers": [], "backlog": None}
+        answer["trace_consumers"] = []  # nobody stores traces yet
         try:
-            workers, backlog = self.workers(), self.backlog()
+            answer |= {"workers": self.workers(), "backlog": self.backlog()}
         except ServiceUnavailableError as error:
-            return {"ok": False, "redis": {"ok": False, "message": error.message}, "workers": [], "backlog": None}
-        return {"ok": bool(workers), "redis": {"ok": True}, "workers": workers, "backlog": backlog}
+            return answer | {"redis": {"ok": False, "message": error.message}}
+        return answer | {"ok": bool(answer["workers"])}
 
     @unavailable_as_503()
     def sweep(self, settings: Settings, limit: int = 2000) -> int:
