@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import re
-
 from playwright.sync_api import Locator, Page, expect
 
 END_TIMEOUT_MS = 40_000
@@ -36,10 +34,3 @@ def text_of(article: Locator) -> str:
 def thinking(article: Locator) -> Locator:
     """The timer of an answer that has not begun."""
     return article.get_by_role("timer")
-
-
-def seconds(timer: Locator) -> int:
-    """What the timer shows."""
-    found = re.search(r"(\d+)s", timer.inner_text())
-    assert found, timer.inner_text()
-    return int(found.group(1))

@@ -67,6 +67,14 @@ def upstream() -> Iterator[Upstream]:
     provider.stop()
 
 
+@pytest.fixture(autouse=True)
+def held(upstream: Upstream) -> Iterator[None]:
+    """Each test holds its own answers, and lets go of them at its end."""
+    upstream.go.clear()
+    yield
+    upstream.go.set()
+
+
 @pytest.fixture(scope="package")
 def host(upstream: Upstream, tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     """Base URL of a running embedded host."""

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import re
+from typing import Literal
 
 import pytest
 from playwright.sync_api import Browser, BrowserContext, Page, expect
 
 from .actions import answer, ask, ended, text_of
 from .conftest import PASSWORD, SCREENSHOTS
-from .upstream import ANSWER
+from .upstream import ANSWER, Upstream
 
 
 def test_a_guest_logs_in(chromium: Browser, host: str) -> None:
@@ -111,19 +112,25 @@ def test_the_theme_is_chosen_and_kept(page: Page) -> None:
 
 
 @pytest.mark.parametrize("scheme", ["light", "dark"])
-@pytest.mark.parametrize(("name", "width"), [("wide", 1280), ("narrow", 400)])
-def test_screenshots(context: BrowserContext, host: str, scheme: str, name: str, width: int) -> None:
+def test_screenshots(context: BrowserContext, host: str, upstream: Upstream, scheme: Literal["light", "dark"]) -> None:
     """Both themes and both widths; nothing is wider than the window."""
     SCREENSHOTS.mkdir(exist_ok=True)
     page = context.new_page()
-    page.set_viewport_size({"width": width, "height": 820})
-    page.emulate_media(color_scheme="dark" if scheme == "dark" else "light")
+    page.emulate_media(color_scheme=scheme)
     page.goto(host)
-    article = ask(page, "plain, for a picture")
+    article = ask(page, "think long, held, for a picture")
     expect(article.get_by_role("region", name="Reasoning")).to_contain_text("First I look")
-    page.screenshot(path=SCREENSHOTS / f"{scheme}-{name}-thinking.png")
+    shoot(page, f"{scheme}-{{}}-thinking.png")
+    upstream.go.set()
     ended(article)
-    page.screenshot(path=SCREENSHOTS / f"{scheme}-{name}-answer.png")
-    assert page.evaluate("document.scrollingElement.scrollWidth") <= width
-    overflow = article.evaluate("element => element.scrollWidth - element.clientWidth")
-    assert overflow <= 0
+    shoot(page, f"{scheme}-{{}}-answer.png")
+
+
+def shoot(page: Page, name: str) -> None:
+    """A picture of each width."""
+    for words, width in (("wide", 1280), ("narrow", 400)):
+        page.set_viewport_size({"width": width, "height": 820})
+        page.screenshot(path=SCREENSHOTS / name.format(words))
+        assert page.evaluate("document.scrollingElement.scrollWidth") <= width
+        overflow = answer(page).evaluate("element => element.scrollWidth - element.clientWidth")
+        assert overflow <= 0

@@ -8,30 +8,32 @@ from playwright.sync_api import BrowserContext, Page, WebSocketRoute, expect
 
 from .actions import answer, ask, ended, text_of, thinking
 from .conftest import watch
-from .upstream import ANSWER, SLOW
+from .upstream import ANSWER, SLOW, Upstream
 
 CONVERSATION = re.compile(r"#/c/.+")
 
 
-def test_a_reload_in_mid_stream_resumes(page: Page) -> None:
-    article = ask(page, "slow one, with a reload")
+def test_a_reload_in_mid_stream_resumes(page: Page, upstream: Upstream) -> None:
+    article = ask(page, "slow one, held, with a reload")
     expect(article).to_contain_text("word20")
     expect(page).to_have_url(CONVERSATION)
     page.reload()
     article = answer(page)
-    expect(article).to_have_attribute("aria-busy", "true")
     expect(article).to_contain_text("word20")
+    expect(article).to_have_attribute("aria-busy", "true")
+    upstream.go.set()
     ended(article)
     assert text_of(article) == SLOW
     expect(page.get_by_role("article", name="Assistant")).to_have_count(1)
 
 
-def test_a_reload_while_it_thinks_keeps_the_time(page: Page) -> None:
-    article = ask(page, "think long, with a reload")
+def test_a_reload_while_it_thinks_keeps_the_time(page: Page, upstream: Upstream) -> None:
+    article = ask(page, "think long, held, with a reload")
     expect(thinking(article)).to_have_text(re.compile("Thinking 3s"))
     page.reload()
     timer = thinking(answer(page))
-    expect(timer).to_have_text(re.compile(r"Thinking ([3-9]|1\d)s"), timeout=3_000)
+    expect(timer).to_have_text(re.compile(r"Thinking ([3-9]|1\d)s"), timeout=2_000)
+    upstream.go.set()
     ended(answer(page))
     assert text_of(answer(page)) == ANSWER
 
@@ -86,13 +88,15 @@ def test_a_socket_that_is_cut_in_mid_stream_costs_nothing(context: BrowserContex
     assert text_of(article) == SLOW
 
 
-def test_a_second_tab_follows_the_same_answer(context: BrowserContext, page: Page) -> None:
-    article = ask(page, "slow one, in two tabs")
+def test_a_second_tab_follows_the_same_answer(context: BrowserContext, page: Page, upstream: Upstream) -> None:
+    article = ask(page, "slow one, held, in two tabs")
     expect(article).to_contain_text("word10")
     expect(page).to_have_url(CONVERSATION)
     other = context.new_page()
     other.goto(page.url)
     expect(answer(other)).to_contain_text("word10")
+    expect(answer(other)).to_have_attribute("aria-busy", "true")
+    upstream.go.set()
     ended(article)
     ended(answer(other))
     assert text_of(article) == text_of(answer(other)) == SLOW

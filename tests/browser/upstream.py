@@ -1,6 +1,8 @@
 """A model provider for the page's tests: OpenAI's chat completions over real HTTP, at a pace that a person can follow.
 
-The last message of the request says what is streamed; `Upstream` remembers what was asked.
+The last message of the request says what is streamed; `Upstream` remembers what was asked. An answer that is asked
+for as "held" waits before its end (or, where it thinks long, before its text) until the test says `upstream.go.set()`:
+such a test needs no slow stream to find one that still runs.
 """
 
 from __future__ import annotations
@@ -45,7 +47,16 @@ x
 | <script>window.pwned=1</script> | ${window.pwned=1} {{constructor.constructor('pwned=1')()}} |
 
 That was all."""
+LONG = "\n\n".join(f"## Part {number}\n\n" + "Some more words of it. " * 20 for number in range(200))
 SLOW = "".join(f"word{number} " for number in range(260)).strip()
+
+
+THOUGHT_PAUSE_S = 0.02
+LONG_THOUGHT_PAUSE_S = 0.05
+TEXT_PAUSE_S = 0.008
+SLOW_PAUSE_S = 0.012
+HELD_S = 30.0
+"""After so long a held answer goes on by itself."""
 
 
 class Upstream:
@@ -54,6 +65,7 @@ class Upstream:
     def __init__(self) -> None:
         self.asked: list[str] = []
         self.closed_early = threading.Event()
+        self.go = threading.Event()
         upstream = self
 
         class Handler(BaseHTTPRequestHandler):
@@ -92,6 +104,8 @@ class Upstream:
         breaks = "break once" in question and self.asked.count(question) == 1
         try:
             for line in lines(question, breaks):
+                if not line:
+                    self.go.wait(HELD_S)
                 handler.wfile.write(line.encode())
                 handler.wfile.flush()
         except OSError:
@@ -111,19 +125,42 @@ def send_refusal(handler: BaseHTTPRequestHandler) -> None:
 
 
 def lines(question: str, breaks: bool) -> Iterator[str]:
-    """The server-sent events of one answer; one that breaks is cut off in its middle."""
-    slow = "slow" in question
-    pieces = 80 if "think long" in question else 12
-    for piece in cut(REASONING * (8 if "think long" in question else 1), pieces):
-        yield event({"reasoning_content": piece})
-        time.sleep(0.08)
-    text = HOSTILE if "hostile" in question else SLOW if slow else ANSWER
+    """The server-sent events of one answer, "" where a held one waits; one that breaks is cut off in its middle."""
+    held = "held" in question
+    yield from thoughts(question)
+    if held and "think long" in question:
+        yield ""
+    text = text_for(question)
+    slow = text == SLOW
     parts = cut(text, 260 if slow else 40)
     for number, piece in enumerate(parts):
         if breaks and number > len(parts) // 2:
             return
+        if held and number == len(parts) - 3:
+            yield ""
         yield event({"content": piece})
-        time.sleep(0.025)
+        time.sleep(SLOW_PAUSE_S if slow else TEXT_PAUSE_S)
+    yield from ending()
+
+
+def thoughts(question: str) -> Iterator[str]:
+    """The reasoning."""
+    long = "think long" in question
+    for piece in cut(REASONING * (8 if long else 1), 80 if long else 12):
+        yield event({"reasoning_content": piece})
+        time.sleep(LONG_THOUGHT_PAUSE_S if long else THOUGHT_PAUSE_S)
+
+
+def text_for(question: str) -> str:
+    """What is answered."""
+    for word, text in (("hostile", HOSTILE), ("slow", SLOW), ("very long", LONG)):
+        if word in question:
+            return text
+    return ANSWER
+
+
+def ending() -> Iterator[str]:
+    """What follows the last word."""
     yield event({}, finish="stop")
     usage = {"prompt_tokens": 12, "completion_tokens": 34, "total_tokens": 46}
     yield "data: " + json.dumps({"id": "c", "choices": [], "usage": usage}) + "\n\n"
