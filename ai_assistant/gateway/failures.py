@@ -17,6 +17,8 @@ from ai_assistant.core.model import ModelConfig
 from ai_assistant.gateway.retry import parse_retry_after
 
 _MAX_WORDS = 300
+#: Characters that are looked at for these words.
+_MAX_READ = 4000
 _SECRETS = re.compile(r"(?i)\b(?:bearer\s+\S+|(?:sk|pk|rk|gsk|xai|pplx|nvapi|hf|key|AIza)[-_]?[A-Za-z0-9_*\-.…]{8,})")
 _CONTEXT = re.compile(
     r"(?i)context[ _-]?(?:length|window|size|limit)|prompt is too long|input is too long|too many (?:input )?tokens"
@@ -39,18 +41,23 @@ def name_of(model: ModelConfig) -> str:
 
 
 def clean(text: str, model: ModelConfig) -> str:
-    """A provider's words, fit to be shown: no key, no markup, one line, at most 300 characters."""
+    """A provider's words, fit to be shown: no key, no markup, no control character, one line, at most 300
+    characters."""
     if model.api_key:
         text = text.replace(model.api_key, "[key]")
     if re.search(r"(?i)<(?:!doctype|html|head|body)\b", text):
         return ""
-    text = _SECRETS.sub("[key]", " ".join(text.split()))
+    shown = "".join(c if c.isprintable() else " " for c in text[:_MAX_READ])  # a terminal may be what shows it
+    text = _SECRETS.sub("[key]", " ".join(shown.split()))
     return text if len(text) <= _MAX_WORDS else text[:_MAX_WORDS] + "…"
 
 
 def from_response(model: ModelConfig, status: int, headers: Mapping[str, str], body: bytes) -> ChatError:
     """The error of an HTTP answer other than 200."""
-    kind, words = _read_body(body)
+    try:
+        kind, words = _read_body(body)
+    except RecursionError:  # nested too deeply to hold an explanation
+        kind, words = "", ""
     return from_status(model, status, kind, words, retry_after=parse_retry_after(headers))
 
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+
 import msgspec
 
 from ai_assistant.core.model import ModelConfig
@@ -9,6 +11,11 @@ from ai_assistant.core.usage import Usage
 from ai_assistant.gateway import failures, prices, tokens
 from ai_assistant.gateway.chunks import Chunk, Finish, ReasoningDelta, TextDelta, ToolCallDelta
 from ai_assistant.gateway.request import GatewayRequest
+
+#: What a tool call counts besides its text: a provider that sends calls without end must meet the bound, too.
+_CALL_SIZE = 1000
+#: Figures beyond these are no count of tokens and no price in dollars, whatever a provider says.
+_MOST_TOKENS, _MOST_COST = 10**9, 10.0**6
 
 
 class Meter:
@@ -37,6 +44,8 @@ class Meter:
             elif isinstance(chunk, ToolCallDelta):
                 self._said.append((chunk.name or "") + chunk.arguments)
                 self._size += len(chunk.arguments)
+                if chunk.name is not None:
+                    self._size += len(chunk.name) + len(chunk.id or "") + _CALL_SIZE
             elif isinstance(chunk, Finish):
                 self.finish = chunk
             else:
@@ -49,20 +58,21 @@ class Meter:
         """The `Finish` with its usage and cost filled in. May count tokens: call it in a thread when `counts`."""
         finish = self.finish
         assert finish is not None
-        usage = finish.usage if finish.usage is not None and finish.usage.total_tokens else self._estimate()
+        usage = finish.usage if finish.usage is not None and has_figures(finish.usage) else self._estimate()
         if not usage.prompt_tokens:  # Ollama leaves the figure out where it had the prompt in its cache
             prompt = tokens.count_prompt(self._request)
             usage = msgspec.structs.replace(
                 usage, prompt_tokens=prompt, total_tokens=prompt + usage.completion_tokens, estimated=True
             )
-        if usage.cost is None:
+        if usage.cost is None or not (math.isfinite(usage.cost) and 0 <= usage.cost <= _MOST_COST):
             usage = msgspec.structs.replace(usage, cost=prices.cost(self._model, usage, finish.cache_write_tokens))
         return msgspec.structs.replace(finish, usage=usage)
 
     @property
     def counts(self) -> bool:
         """Whether `settle` has to count tokens itself."""
-        return self.finish is not None and not (self.finish.usage and self.finish.usage.prompt_tokens)
+        usage = self.finish.usage if self.finish is not None else None
+        return self.finish is not None and not (usage and usage.prompt_tokens and has_figures(usage))
 
     def _estimate(self) -> Usage:
         prompt = tokens.count_prompt(self._request)
@@ -75,3 +85,9 @@ class Meter:
             total_tokens=prompt + completion,
             estimated=True,
         )
+
+
+def has_figures(usage: Usage) -> bool:
+    """Whether a provider's usage says anything, and nothing absurd: it counts against the user's budget."""
+    figures = (usage.prompt_tokens, usage.completion_tokens, usage.reasoning_tokens, usage.cached_tokens)
+    return usage.total_tokens > 0 and all(0 <= figure <= _MOST_TOKENS for figure in (*figures, usage.total_tokens))

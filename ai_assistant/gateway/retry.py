@@ -11,6 +11,9 @@ import msgspec
 
 from ai_assistant.core.errors import ChatError
 
+#: Seconds that a provider may ask to wait; more is no answer to the question.
+_LONGEST = 1e9
+
 
 class Backoff(msgspec.Struct, frozen=True, kw_only=True):
     """Waits between attempts, in seconds."""
@@ -50,7 +53,8 @@ def parse_retry_after(headers: Mapping[str, str], *, now: float | None = None) -
         date = email.utils.parsedate_to_datetime(value.strip())
     except (ValueError, TypeError, IndexError):
         return None
-    return max(0.0, date.timestamp() - (time.time() if now is None else now))
+    wait = max(0.0, date.timestamp() - (time.time() if now is None else now))
+    return wait if wait < _LONGEST else None
 
 
 def _number(value: str | None) -> float | None:
@@ -59,4 +63,4 @@ def _number(value: str | None) -> float | None:
         number = float(value) if value is not None else -1.0
     except ValueError:
         return None
-    return number if 0 <= number < 1e9 else None
+    return number if 0 <= number < _LONGEST else None

@@ -20,6 +20,8 @@ from ai_assistant.gateway.wires.base import Wire, WireParser
 #: Bytes kept of an error's body, and of a whole answer that is not streamed.
 _MAX_ERROR_BODY = 64 * 1024
 _MAX_BODY = 16 * 1024 * 1024
+#: Bytes of one streamed answer: also bounds what a parser holds back without giving out a delta.
+_MAX_STREAM = 256 * 1024 * 1024
 #: Seconds that the usage may lag behind the reason of the end, and the end of the body behind the last event.
 _USAGE_GRACE = 5.0
 _DRAIN = 0.2
@@ -65,6 +67,7 @@ class HttpSource:
         self._response: httpx.Response | None = None
         self._pieces: AsyncGenerator[bytes, None] | None = None
         self._whole = not stream
+        self._taken = 0
         self._failure: ChatError | None = None
 
     async def open(self) -> None:
@@ -92,6 +95,9 @@ class HttpSource:
         if self._whole:
             return parser.parse_body(await self._body(_MAX_BODY, cut=True))
         piece = await self._next()
+        self._taken += len(piece or b"")
+        if self._taken > _MAX_STREAM:
+            raise failures.broken_answer(self._model, f"more than {_MAX_STREAM} bytes")
         chunks = parser.close() if piece is None else parser.feed(piece)
         if parser.failure is not None:
             self._failure = parser.failure

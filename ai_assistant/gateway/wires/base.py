@@ -103,14 +103,18 @@ class BodyParser:
 
     def guard(self, step: Callable[[], None]) -> list[Chunk]:
         """Run a step of reading; what goes wrong in it becomes `failure`. A value of a type that no protocol
-        allows is as broken an answer as bad JSON."""
+        allows is as broken an answer as bad JSON. Nothing is read after a failure."""
+        if self.failure is not None:
+            return []
         try:
             step()
         except ChatError as error:
             self.failure = error
         except LineTooLongError as error:
             self.failure = broken_answer(self.model, str(error))
-        except (AttributeError, KeyError, TypeError, ValueError) as error:
+        except RecursionError:
+            self.failure = broken_answer(self.model, "it is nested too deeply")
+        except (AttributeError, KeyError, TypeError, ValueError, OverflowError) as error:
             _LOG.debug("an answer of %s has an unexpected shape", self.model.name, exc_info=error)
             self.failure = broken_answer(self.model, "a field has an unexpected type")
         return self.writer.take()
