@@ -35,6 +35,16 @@ def executable(path: str) -> Path | None:
     return None
 
 
+async def version_of(program: Path) -> str:
+    """The version of LiteLLM in the proxy's own environment."""
+    ask = "import importlib.metadata as m; print(m.version('litellm'))"
+    found = await asyncio.create_subprocess_exec(
+        str(program.parent / "python"), "-c", ask, stdout=asyncio.subprocess.PIPE, stderr=asyncio.subprocess.DEVNULL
+    )
+    answer, _ = await asyncio.wait_for(found.communicate(), 30)
+    return answer.decode().strip() or "unknown"
+
+
 def config_text(base: str, paces: Iterable[str]) -> str:
     """The proxy's configuration: a model for each pace."""
     lines = ["model_list:"]

@@ -18,7 +18,7 @@ from .loads import DIRECT, PROXY, UPSTREAM, Load, loads_of
 from .machine import machine
 from .measure import job_of, measure, warm_up
 from .pace import pace_of
-from .peer import executable, proxy
+from .peer import executable, proxy, version_of
 from .report import Report
 from .row import Check
 
@@ -125,6 +125,7 @@ class Session:
             self.report.skipped.append(f"the LiteLLM proxy; {why}.")
             return
         self._say("LiteLLM proxy: starting …")
+        self.report.machine["versions"]["LiteLLM proxy"] = await version_of(program)
         paces = sorted({load.pace for load in loads} | {"once-1"})
         async with proxy(program, self._folder, self._upstream.base, paces) as peer:
             for load in loads:
