@@ -173,8 +173,11 @@ def _add_thinking(body: dict[str, Any], how: str | None, request: GatewayRequest
             body.setdefault("output_config", {})["effort"] = word
     elif how == "budget":
         budget = _BUDGETS[str(effort)]
+        room = body["max_tokens"] // 2
         if request.max_tokens is None:
-            body["max_tokens"] = max(body["max_tokens"], budget + _LEAST_BUDGET)
-        budget = min(budget, max(body["max_tokens"] // 2, _LEAST_BUDGET))
+            most = known.max_output_tokens or budget + _DEFAULT_TOKENS
+            body["max_tokens"] = max(body["max_tokens"], min(budget + _DEFAULT_TOKENS, most))
+            room = body["max_tokens"] - _LEAST_BUDGET
+        budget = min(budget, max(room, _LEAST_BUDGET))
         if budget < body["max_tokens"]:
             body["thinking"] = {"type": "enabled", "budget_tokens": budget}
