@@ -22,7 +22,7 @@ from ai_assistant.core.task import Outcome, Task, TaskRef
 from ai_assistant.gateway.gateway import Gateway
 from ai_assistant.streams import keys as names
 from ai_assistant.streams import scripts
-from ai_assistant.streams.connection import request_client, worker_client
+from ai_assistant.streams.connection import end_tasks, publishing_client, request_client, worker_client
 from ai_assistant.streams.publisher import Publisher
 from ai_assistant.streams.queue import TaskQueue
 from ai_assistant.streams.settle import end_arguments
@@ -232,7 +232,8 @@ class Hands:
     def __init__(self, url: str, name: str = "w1", *, outage_s: float = 30.0) -> None:
         self.client = worker_client(url)
         self.queue = TaskQueue(self.client, self.client, SCOPE, name)
-        self.publisher = Publisher(self.client, outage_s=outage_s)
+        self._publishing_client = publishing_client(url)
+        self.publisher = Publisher(self._publishing_client, outage_s=outage_s)
         self.lost: list[int | None] = []
 
     async def __aenter__(self) -> Hands:
@@ -242,8 +243,8 @@ class Hands:
         return self
 
     async def __aexit__(self, *_: object) -> None:
-        self._publishing.cancel()
-        await asyncio.gather(self._publishing, return_exceptions=True)
+        await end_tasks([self._publishing])
+        await self._publishing_client.aclose()
         await self.client.aclose()
 
     async def claim(self) -> Task:

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+import asyncio
+import logging
+from collections.abc import Collection, Iterator
 from contextlib import contextmanager
-from typing import cast
+from typing import Any, cast
 
 import redis
 import redis.asyncio
@@ -17,6 +19,8 @@ from redis.retry import Retry
 
 from ai_assistant.core.errors import ServiceUnavailableError
 from ai_assistant.streams.lean import LeanRedis
+
+log = logging.getLogger("ai_assistant.redis")
 
 #: A web request must know within two seconds that Redis is away: two attempts of these.
 CONNECT_TIMEOUT_S = 0.8
@@ -67,6 +71,24 @@ def publishing_client(url: str) -> redis.asyncio.Redis:
     if url.startswith("rediss:"):
         return worker_client(url)
     return cast("redis.asyncio.Redis", LeanRedis(url, timeout=WORKER_TIMEOUT_S, connect_timeout=CONNECT_TIMEOUT_S))
+
+
+async def end_tasks(tasks: Collection[asyncio.Future[Any]], limit_s: float = 5.0) -> None:
+    """Cancels tasks that use Redis and waits for their end.
+
+    Once is not enough: while a connection breaks, redis-py (8.1.0) catches the CancelledError that should end the
+    task, and a task that tries again after a failure would go on for ever.
+    """
+    loop = asyncio.get_running_loop()
+    deadline = loop.time() + limit_s
+    left = set(tasks)
+    while left:
+        for task in left:
+            task.cancel()
+        _, left = await asyncio.wait(left, timeout=0.2)
+        if left and loop.time() > deadline:
+            log.error("%d tasks did not end within %g s: %s", len(left), limit_s, left)
+            return
 
 
 @contextmanager

@@ -107,6 +107,14 @@ class TaskQueue:
         )
         return task_of(pairs(reply)) if reply else None
 
+    async def put_back(self, entry: Entry) -> None:
+        """Leaves an entry that was read to another worker."""
+        await self.run(
+            scripts.PUT_BACK,
+            [names.TaskKeys(entry.ref).task, self.keys.queue],
+            [entry.gen, names.encode_ref(entry.ref), entry.id, names.GROUP],
+        )
+
     async def drop(self, entry: str) -> None:
         """Takes the entry of that id off the queue."""
         await self._client.xack(self.keys.queue, names.GROUP, entry)

@@ -150,6 +150,17 @@ end
 return redis.call('HGETALL', KEYS[1])
 """)
 
+# KEYS task queue   ARGV 1 gen 2 member 3 entry 4 group
+# returns 1 when the entry is in the queue again, for another worker
+PUT_BACK: Final = Script("""
+redis.call('XACK', KEYS[2], ARGV[4], ARGV[3])
+redis.call('XDEL', KEYS[2], ARGV[3])
+local s = redis.call('HMGET', KEYS[1], 'gen', 'status')
+if s[1] ~= ARGV[1] or s[2] ~= 'queued' then return 0 end
+redis.call('HSET', KEYS[1], 'entry', redis.call('XADD', KEYS[2], '*', 'task', ARGV[2], 'gen', ARGV[1]))
+return 1
+""")
+
 # KEYS (task log)…   ARGV 1 channel, then per event: gen seq shown message prefix suffix
 # returns per event: 1 sent, 0 sent before, -1 task unknown, -2 stale generation or ended, -3 number skipped
 EMIT: Final = Script("""
@@ -309,6 +320,7 @@ ALL: Final = (
     OVERDUE,
     EVENTS,
     CLAIM,
+    PUT_BACK,
     EMIT,
     OWN,
     END,

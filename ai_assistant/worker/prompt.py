@@ -114,29 +114,44 @@ def check_calls_known(request: ChatRequest, past: Messages) -> None:
 
 def answered(messages: Messages) -> Messages:
     """The messages without tool calls that were not answered at once, and without results of calls that are not
-    there: providers refuse both. The number of messages stays the same."""
+    there: providers refuse both. What is left over is told as text; the number of messages stays the same."""
     kept: Messages = []
-    open_calls: set[str] = set()
-    for i, message in enumerate(messages):
+    at = 0
+    while at < len(messages):
+        message = messages[at]
         if message["role"] == "tool":
-            known = message["tool_call_id"] in open_calls
-            open_calls.discard(message["tool_call_id"])
-            kept.append(message if known else {"role": "user", "content": message["content"]})
+            kept.append(told(message))
+            at += 1
             continue
-        calls = {call["id"] for call in message.get("tool_calls", ())}
-        open_calls = calls if calls and calls <= results_behind(messages, i) else set()
-        kept.append(message if not calls or open_calls else not_run(message))
+        run = results_behind(messages, at)
+        kept += with_results(message, run)
+        at += 1 + len(run)
     return kept
 
 
-def results_behind(messages: Messages, at: int) -> set[str]:
-    """The calls that are answered directly behind a message."""
-    found: set[str] = set()
-    for message in messages[at + 1 :]:
-        if message["role"] != "tool":
-            break
-        found.add(message["tool_call_id"])
-    return found
+def results_behind(messages: Messages, at: int) -> Messages:
+    """The results of tools directly behind a message."""
+    end = at + 1
+    while end < len(messages) and messages[end]["role"] == "tool":
+        end += 1
+    return messages[at + 1 : end]
+
+
+def with_results(message: dict[str, Any], run: Messages) -> Messages:
+    """A message and the results behind it: those of its calls first, each once, then the rest as text."""
+    calls = {call["id"] for call in message.get("tool_calls", ())}
+    results = {result["tool_call_id"]: result for result in reversed(run) if result["tool_call_id"] in calls}
+    if calls and calls == results.keys():
+        ours = [result for result in run if result is results.get(result["tool_call_id"])]
+    else:
+        ours = []
+        message = not_run(message) if calls else message
+    return [message, *ours, *(told(result) for result in run if not any(result is each for each in ours))]
+
+
+def told(result: dict[str, Any]) -> dict[str, Any]:
+    """A result that no call waits for, as text."""
+    return {"role": "user", "content": result["content"]}
 
 
 def not_run(message: dict[str, Any]) -> dict[str, Any]:

@@ -26,6 +26,7 @@ from ai_assistant.gateway.gateway import Gateway
 from ai_assistant.gateway.tokens import estimate_tokens
 from ai_assistant.streams import keys as names
 from ai_assistant.streams import scripts
+from ai_assistant.streams.connection import end_tasks
 from ai_assistant.streams.publisher import STALE, UNKNOWN, Publisher
 from ai_assistant.streams.settle import end_arguments
 from ai_assistant.worker.emitter import Emitter
@@ -119,10 +120,7 @@ class Runner:
 
     async def _stop_stream(self, stream: asyncio.Future[None]) -> None:
         if not stream.done():
-            stream.cancel()
-            await asyncio.wait({stream}, timeout=CLOSE_TIMEOUT_S)
-        if not stream.done():
-            log.error("task %s: its stream did not end within %g s", self.task.ref.id, CLOSE_TIMEOUT_S)
+            await end_tasks([stream], CLOSE_TIMEOUT_S)
 
     async def _end_run(self, stream: asyncio.Future[None]) -> None:
         why = self._stopped.result() if self._stopped.done() else None

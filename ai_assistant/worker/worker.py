@@ -22,7 +22,7 @@ from ai_assistant.core.task import Task, TaskRef
 from ai_assistant.gateway.gateway import Gateway
 from ai_assistant.streams import keys as names
 from ai_assistant.streams import scripts
-from ai_assistant.streams.connection import publishing_client, request_client, worker_client
+from ai_assistant.streams.connection import end_tasks, publishing_client, request_client, worker_client
 from ai_assistant.streams.publisher import Publisher
 from ai_assistant.streams.queue import Entry, TaskQueue
 from ai_assistant.streams.settle import Settler
@@ -118,11 +118,8 @@ class Worker:
             await self._again("queue", self._take_loop)
             await self._wind_up()
         finally:
-            for service in services:
-                service.cancel()
-            await asyncio.gather(*services, return_exceptions=True)
-            publishing.cancel()
-            await asyncio.gather(publishing, return_exceptions=True)
+            await end_tasks(services)
+            await end_tasks([publishing])
             await self._close()
 
     def stop(self) -> None:
@@ -157,7 +154,10 @@ class Worker:
                 await self._free.wait()
                 continue
             for entry in await self._queue.take(free, self.options.block_ms):
-                await self._accept(entry)
+                if self._stopping.is_set():
+                    await self._queue.put_back(entry)
+                else:
+                    await self._accept(entry)
 
     async def _accept(self, entry: Entry) -> None:
         while True:
@@ -274,9 +274,7 @@ class Worker:
             await self._jobs_ended(END_S)
             await self._hand_over(handed)
         await self._jobs_ended(END_S)
-        for job in self._jobs:
-            job.cancel()
-        await asyncio.gather(*self._jobs, return_exceptions=True)
+        await end_tasks(self._jobs)
 
     async def _jobs_ended(self, limit: float) -> None:
         """Returns when every job has ended, new ones too, or `limit` seconds have passed."""
