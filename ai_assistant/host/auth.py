@@ -10,7 +10,7 @@ from typing import Any
 import msgspec
 from starlette.datastructures import Headers
 
-from ai_assistant.core.errors import AuthenticationError
+from ai_assistant.core.errors import ApiError, AuthenticationError
 from ai_assistant.core.session import GUEST, User
 from ai_assistant.host.apikeys import ApiKeys
 from ai_assistant.host.errors import CsrfError, LoginError, TokenFormatError, printable
@@ -53,6 +53,16 @@ class Auth:
             check_csrf(session, headers.get("x-frappe-csrf-token") or arguments.pop("csrf_token", None))
         by_key = self.by_authorization(headers.get("authorization", ""))
         return Identity(user=session.user, session=session) if session else by_key
+
+    def is_known(self, headers: Headers, sid: str | None) -> bool:
+        """Whether the request comes from somebody who is logged in or has an API key; whether they may do what they
+        ask is left to `identify`."""
+        if sid and self.sessions.get(sid) is not None:
+            return True
+        try:
+            return not self.by_authorization(headers.get("authorization", "")).user.is_guest
+        except ApiError:
+            return False
 
     def by_authorization(self, value: str) -> Identity:
         """The owner of the API key in an Authorization header; a Guest where it is not two words, as in Frappe.

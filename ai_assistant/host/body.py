@@ -5,6 +5,7 @@ A JSON body stands alone; otherwise the query and the form together, the form wi
 
 from __future__ import annotations
 
+import asyncio
 import json
 from collections.abc import AsyncGenerator
 from typing import Any
@@ -15,18 +16,31 @@ from starlette.requests import ClientDisconnect, Request
 
 from ai_assistant.core.errors import ValidationError
 from ai_assistant.host.errors import BadRequestError, BodyTooLargeError
+from ai_assistant.host.pool import CallPool
 
 #: Frappe's default for `max_file_size`, in bytes.
 MAX_BODY = 25 * 1024 * 1024
+#: What those may send who are not logged in: a login is short, and reading a body costs more than sending it.
+MAX_GUEST_BODY = 128 * 1024
 MAX_DEPTH = 200
 MAX_FIELDS = 1000
+#: Lists and objects of a JSON body, and escapes of a form: each costs some microseconds of the interpreter.
+MAX_CONTAINERS = 500_000
+MAX_ESCAPES = 1_000_000
+#: Bytes from which a body is read in a thread.
+THREAD_SIZE = 64 * 1024
+#: Seconds within which a body must have arrived.
+BODY_TIMEOUT = 120.0
 
 
-async def read_arguments(request: Request) -> dict[str, Any]:
-    """Every argument of `request` by name. Raises BadRequestError (400), BodyTooLargeError (413), ValidationError."""
-    body = await read_body(request)
+async def read_arguments(request: Request, pool: CallPool, limit: int = MAX_BODY) -> dict[str, Any]:
+    """Every argument of `request` by name; `limit` is in bytes. Raises BadRequestError (400), BodyTooLargeError
+    (413), ValidationError."""
+    body = await read_body(request, limit)
     if body and is_json(request):
-        arguments = json_arguments(body)
+        arguments = json_arguments(body) if len(body) < THREAD_SIZE else await pool.run(json_arguments, body)
+    elif len(body) >= THREAD_SIZE and is_form(request):
+        arguments = {**query_arguments(request), **await pool.run(form_values, body)}
     else:
         arguments = {**query_arguments(request), **await form_arguments(request, body)}
     arguments.pop("_", None)
@@ -34,27 +48,43 @@ async def read_arguments(request: Request) -> dict[str, Any]:
     return arguments
 
 
-async def read_body(request: Request) -> bytes:
-    """The body, refused as soon as it is known to be longer than MAX_BODY bytes."""
-    declared = request.headers.get("content-length", "")
-    if declared.isdigit() and int(declared) > MAX_BODY:
-        raise too_large()
-    parts: list[bytes] = []
-    size = 0
+async def read_body(request: Request, limit: int = MAX_BODY) -> bytes:
+    """The body, refused as soon as it is known to be longer than `limit` bytes, and when it does not come."""
+    if (declared_size(request) or 0) > limit:
+        raise too_large(limit)
     try:
-        async for part in request.stream():
-            size += len(part)
-            if size > MAX_BODY:
-                raise too_large()
-            parts.append(part)
+        return await asyncio.wait_for(received(request, limit), BODY_TIMEOUT)
     except ClientDisconnect as error:
         raise BadRequestError("The connection ended before the whole body had arrived.") from error
+    except asyncio.TimeoutError as error:
+        raise BadRequestError(f"The body had not arrived after {BODY_TIMEOUT:g} s.") from error
+
+
+async def received(request: Request, limit: int) -> bytes:
+    """All parts of the body. Raises BodyTooLargeError."""
+    parts: list[bytes] = []
+    size = 0
+    async for part in request.stream():
+        size += len(part)
+        if size > limit:
+            raise too_large(limit)
+        parts.append(part)
     return b"".join(parts)
 
 
-def too_large() -> BodyTooLargeError:
+def declared_size(request: Request) -> int | None:
+    """Bytes of the body as its head says; 0 where there is no body, None where it comes in chunks."""
+    if "transfer-encoding" in request.headers:
+        return None
+    declared = request.headers.get("content-length", "0")
+    return int(declared) if declared.isdecimal() else None
+
+
+def too_large(limit: int) -> BodyTooLargeError:
     """The error for a body over the limit."""
-    return BodyTooLargeError(f"The body is larger than {MAX_BODY // (1024 * 1024)} MB; send less at once.")
+    if limit < MAX_BODY:
+        return BodyTooLargeError(f"The body is larger than {limit // 1024} kB: log in to send more.")
+    return BodyTooLargeError(f"The body is larger than {limit // (1024 * 1024)} MB; send less at once.")
 
 
 def is_json(request: Request) -> bool:
@@ -65,6 +95,8 @@ def is_json(request: Request) -> bool:
 
 def json_arguments(body: bytes) -> dict[str, Any]:
     """A JSON object's members; a list goes to `data`, as in Frappe. Lone surrogates are left for the endpoint."""
+    if body.count(b"[") + body.count(b"{") > MAX_CONTAINERS:
+        raise BadRequestError(f"The JSON has more than {MAX_CONTAINERS} brackets and braces; send less at once.")
     try:
         value = json.loads(body.decode("utf-8", "replace"))
         check_depth(value)
@@ -114,8 +146,19 @@ async def form_arguments(request: Request, body: bytes) -> dict[str, Any]:
     media = request.headers.get("content-type", "").split(";", 1)[0].strip().lower()
     if not body or media == "multipart/form-data":
         return await multipart_arguments(request, body) if body else {}
-    if media != "application/x-www-form-urlencoded":
-        return {}
+    return form_values(body) if is_form(request) else {}
+
+
+def is_form(request: Request) -> bool:
+    """Whether the body is declared as an HTML form."""
+    media = request.headers.get("content-type", "").split(";", 1)[0].strip().lower()
+    return media == "application/x-www-form-urlencoded"
+
+
+def form_values(body: bytes) -> dict[str, Any]:
+    """The fields of a form. Raises BadRequestError where decoding it would take too long."""
+    if body.count(b"%") > MAX_ESCAPES:
+        raise BadRequestError(f"The form has more than {MAX_ESCAPES} escapes; send JSON instead.")
     return first_values(body.decode("utf-8", "replace"), "form")
 
 

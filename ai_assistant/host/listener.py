@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import contextlib
 import os
 import socket
@@ -9,11 +10,15 @@ from collections.abc import Iterator
 from typing import Any
 
 import uvicorn
+from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
 from ai_assistant.core.errors import ConfigError
 from ai_assistant.host.sockets import MAX_PAYLOAD
 
 BACKLOG = 2048
+#: Bytes of a request's head, and the seconds within which it must have arrived: httptools and uvicorn limit neither.
+MAX_HEAD = 128 * 1024
+HEAD_TIMEOUT = 30.0
 
 
 def listen(host: str, port: int) -> socket.socket:
@@ -47,6 +52,52 @@ def url_of(host: str, port: int) -> str:
     return f"http://[{name}]:{port}" if ":" in name else f"http://{name}:{port}"
 
 
+class BoundedHttp(HttpToolsProtocol):
+    """uvicorn's protocol, with an end to heads that are too long, and to connections on which none arrives."""
+
+    _head: asyncio.TimerHandle | None = None
+    _head_bytes = 0
+
+    def connection_made(self, transport: Any) -> None:
+        """asyncio's callback."""
+        super().connection_made(transport)
+        self._await_head()
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        """asyncio's callback."""
+        self._head_came()
+        super().connection_lost(exc)
+
+    def data_received(self, data: bytes) -> None:
+        """asyncio's callback. A head ends within `super`, which calls `on_headers_complete`."""
+        super().data_received(data)
+        if self._head is None:
+            return
+        self._head_bytes += len(data)
+        if self._head_bytes > MAX_HEAD and not self.transport.is_closing():
+            self.send_400_response("The head of the request is too long.")
+
+    def on_message_begin(self) -> None:
+        """httptools' callback."""
+        super().on_message_begin()
+        if self._head is None:
+            self._await_head()
+
+    def on_headers_complete(self) -> None:
+        """httptools' callback."""
+        self._head_came()
+        super().on_headers_complete()
+
+    def _await_head(self) -> None:
+        self._head_bytes = 0
+        self._head = self.loop.call_later(HEAD_TIMEOUT, self.transport.abort)
+
+    def _head_came(self) -> None:
+        if self._head is not None:
+            self._head.cancel()
+            self._head = None
+
+
 class WebServer(uvicorn.Server):
     """uvicorn that leaves signals to the host, and can stop accepting before it stops serving."""
 
@@ -67,7 +118,7 @@ def web_server(app: Any, grace: float) -> WebServer:
     return WebServer(
         uvicorn.Config(
             app,
-            http="httptools",
+            http=BoundedHttp,
             ws="websockets-sansio",
             ws_max_size=MAX_PAYLOAD,
             ws_ping_interval=None,  # Engine.IO has its own pings

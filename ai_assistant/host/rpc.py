@@ -18,7 +18,7 @@ from ai_assistant.core.endpoint import ENDPOINTS, Endpoint, use_host
 from ai_assistant.core.errors import PermissionError_, ValidationError
 from ai_assistant.core.session import GUEST, User
 from ai_assistant.host.auth import Auth, Identity
-from ai_assistant.host.body import read_arguments
+from ai_assistant.host.body import MAX_BODY, MAX_GUEST_BODY, declared_size, read_arguments
 from ai_assistant.host.cookies import clear_session_cookies
 from ai_assistant.host.errors import error_response
 from ai_assistant.host.pool import CallPool
@@ -45,7 +45,7 @@ class Rpc:
             return with_expiry(request, error)
 
     async def _answer(self, request: Request) -> Response:
-        arguments = await read_arguments(request)
+        arguments = await read_arguments(request, self._pool, await self._body_limit(request))
         name = request.path_params["method"].split("/", 1)[0]
         if name in self._host_methods:
             return await self._host_methods[name](request, arguments)
@@ -53,6 +53,14 @@ class Rpc:
         if inspect.isawaitable(result):
             result = await result
         return message_response(result)
+
+    async def _body_limit(self, request: Request) -> int:
+        """The largest body, in bytes, that is read from this sender; asked only where it matters."""
+        declared = declared_size(request)
+        if declared is not None and declared <= MAX_GUEST_BODY:
+            return MAX_BODY
+        known = await self._pool.run(self._auth.is_known, request.headers, request.cookies.get("sid"))
+        return MAX_BODY if known else MAX_GUEST_BODY
 
     def _call(self, request: Request, name: str, arguments: dict[str, Any]) -> Any:
         """The endpoint's result; arguments that it does not know are dropped, as Frappe does (v15
