@@ -8,10 +8,6 @@ from __future__ import annotations
 
 import os
 import shutil
-import socket
-import subprocess
-import sys
-import time
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -19,37 +15,11 @@ import httpx
 import pytest
 from playwright.sync_api import Browser, BrowserContext, ConsoleMessage, Error, Page, sync_playwright
 
+from .serve import PASSWORD, ROOT, Host
 from .upstream import Upstream
 
-ROOT = Path(__file__).resolve().parents[2]
 INDEX = ROOT / "ai_assistant" / "public" / "page" / "index.html"
 SCREENSHOTS = Path(__file__).parent / "screenshots"
-PASSWORD = "browser-tests-only"
-START_TIMEOUT_S = 60.0
-
-CONFIG = """
-default_model = "fast"
-
-[limits]
-requests_per_minute = 0
-concurrent_tasks = 0
-
-[[models]]
-name = "fast"
-title = "Fast"
-model = "openai/test-fast"
-api_base = "{base_url}"
-api_key = "not-a-key"
-retries = 0
-
-[[models]]
-name = "other"
-title = "Other"
-model = "openai/test-other"
-api_base = "{base_url}"
-api_key = "not-a-key"
-retries = 0
-"""
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
@@ -78,28 +48,27 @@ def held(upstream: Upstream) -> Iterator[None]:
 @pytest.fixture(scope="package")
 def host(upstream: Upstream, tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     """Base URL of a running embedded host."""
+    with_page()
+    host = Host(tmp_path_factory.mktemp("host"), upstream.base_url)
+    host.start()
+    yield host.url
+    host.stop()
+
+
+@pytest.fixture
+def own_host(upstream: Upstream, tmp_path: Path) -> Iterator[Host]:
+    """A running host for a test that kills it."""
+    with_page()
+    host = Host(tmp_path, upstream.base_url)
+    host.start()
+    yield host
+    host.stop()
+
+
+def with_page() -> None:
+    """Fails where there is no page to be tested."""
     if not INDEX.is_file():
         pytest.fail("The page is not built. Run: npm install && npm run build")
-    folder = tmp_path_factory.mktemp("host")
-    config = folder / "config.toml"
-    config.write_text(CONFIG.format(base_url=upstream.base_url))
-    port = free_port()
-    command = [sys.executable, "-m", "ai_assistant.cli", "serve", "--host", "127.0.0.1", "--port", str(port)]
-    command += ["--data-dir", str(folder / "data"), "--config", str(config), "--no-browser"]
-    environ = {**os.environ, "AI_ASSISTANT_ADMIN_PASSWORD": PASSWORD}
-    log = folder / "host.log"
-    with log.open("wb") as output:
-        process = subprocess.Popen(command, cwd=ROOT, env=environ, stdout=output, stderr=output)
-    url = f"http://127.0.0.1:{port}"
-    try:
-        wait_until_up(url, process, log)
-        yield url
-    finally:
-        process.terminate()
-        try:
-            process.wait(20)
-        except subprocess.TimeoutExpired:
-            process.kill()
 
 
 @pytest.fixture(scope="package")
@@ -124,12 +93,18 @@ def session_cookie(host: str) -> str:
 
 @pytest.fixture
 def context(chromium: Browser, host: str, session_cookie: str) -> Iterator[BrowserContext]:
-    context = chromium.new_context(viewport={"width": 1280, "height": 860}, color_scheme="light")
-    context.set_default_timeout(20_000)
-    context.add_cookies([{"name": "sid", "value": session_cookie, "url": host}])
-    context.grant_permissions(["clipboard-read", "clipboard-write"], origin=host)
+    context = logged_in(chromium, host, session_cookie)
     yield context
     context.close()
+
+
+def logged_in(chromium: Browser, url: str, sid: str) -> BrowserContext:
+    """A browser of its own, so to speak, with a session."""
+    context = chromium.new_context(viewport={"width": 1280, "height": 860}, color_scheme="light")
+    context.set_default_timeout(20_000)
+    context.add_cookies([{"name": "sid", "value": sid, "url": url}])
+    context.grant_permissions(["clipboard-read", "clipboard-write"], origin=url)
+    return context
 
 
 @pytest.fixture
@@ -158,22 +133,3 @@ def watch(page: Page, problems: list[str]) -> None:
 
     page.on("console", on_console)
     page.on("pageerror", lambda error: problems.append(str(error)))
-
-
-def free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return probe.getsockname()[1]
-
-
-def wait_until_up(url: str, process: subprocess.Popen[bytes], log: Path) -> None:
-    end = time.monotonic() + START_TIMEOUT_S
-    while time.monotonic() < end:
-        if process.poll() is not None:
-            pytest.fail(f"The host ended at once:\n{log.read_text()}")
-        try:
-            if httpx.get(f"{url}/api/method/ai_assistant.api.status", timeout=2).status_code == 200:
-                return
-        except httpx.TransportError:
-            time.sleep(0.2)
-    pytest.fail(f"The host did not come up within {START_TIMEOUT_S} s:\n{log.read_text()}")

@@ -9,7 +9,8 @@ import pytest
 from playwright.sync_api import Browser, BrowserContext, Page, expect
 
 from .actions import answer, ask, ended, text_of
-from .conftest import PASSWORD, SCREENSHOTS
+from .conftest import SCREENSHOTS
+from .serve import PASSWORD
 from .upstream import ANSWER, Upstream
 
 
@@ -23,7 +24,10 @@ def test_a_guest_logs_in(chromium: Browser, host: str) -> None:
     expect(page.get_by_role("alert")).to_be_visible()
     page.get_by_label("Password").fill(PASSWORD)
     page.keyboard.press("Enter")
-    article = ask(page, "plain, after logging in")
+    expect(page.get_by_role("textbox", name="Message")).to_be_focused()
+    page.keyboard.type("plain, after logging in")
+    page.keyboard.press("Enter")
+    article = answer(page)
     ended(article)
     assert text_of(article) == ANSWER
     page.get_by_role("button", name="Log out").click()
@@ -57,6 +61,25 @@ def test_conversations_are_listed_opened_renamed_found_and_deleted(page: Page) -
     page.get_by_role("button", name="Delete", exact=True).click()
     expect(chats.get_by_role("link", name="A better title")).to_have_count(0)
     expect(page.get_by_role("article")).to_have_count(0)
+
+
+def test_one_can_type_at_once_wherever_one_comes_from(page: Page) -> None:
+    box = page.get_by_role("textbox", name="Message")
+    expect(box).to_be_focused()
+    ended(ask(page, "plain, to come back to"))
+    page.get_by_role("button", name="New chat").click()
+    expect(box).to_be_focused()
+    page.get_by_role("link", name="plain, to come back to").first.click()
+    expect(page.get_by_role("article", name="You")).to_have_count(1)
+    expect(box).to_be_focused()
+    page.get_by_role("button", name="Use the dark theme").focus()
+    page.go_back()
+    expect(page.get_by_role("article")).to_have_count(0)
+    expect(box).to_be_focused()
+    page.go_forward()
+    page.reload()
+    expect(page.get_by_role("article", name="You")).to_have_count(1)
+    expect(box).to_be_focused()
 
 
 def test_a_conversation_goes_on(page: Page) -> None:

@@ -61,6 +61,10 @@ export class AiPage extends LitElement {
 
   /** On a touch screen the keyboard would cover the page; there the person taps first. */
   protected override firstUpdated(): void {
+    this.#focusChat();
+  }
+
+  #focusChat(): void {
     if (matchMedia("(pointer: fine)").matches) this.chat.focus();
   }
 
@@ -145,7 +149,6 @@ export class AiPage extends LitElement {
     showInUrl(conversation, false);
     this.#route();
     this.#menu(false);
-    this.chat.focus();
   }
 
   #onRoute = (): void => this.#route();
@@ -155,6 +158,7 @@ export class AiPage extends LitElement {
     if (conversation) void this.#session.open(conversation);
     else if (this.#session.snapshot.turns.length || this.#session.snapshot.conversation)
       this.#session.clear();
+    this.#focusChat();
   }
 
   /** The chat tells which conversation it shows; a new one gets its name with its first event. */
