@@ -56,6 +56,7 @@ export interface Task extends TaskHandle {
   message_id?: string | null;
   trace_id?: string | null;
   error?: TaskError | null;
+  trimmed_messages?: number | null;
 }
 
 export interface ModelInfo {
@@ -120,7 +121,7 @@ export class Api {
   }
 
   cancel(taskId: string): Promise<TaskHandle> {
-    return this.http.call(`${METHODS}cancel`, { task_id: taskId });
+    return this.http.call(`${METHODS}cancel`, { task_id: taskId }, { timeoutMs: 5_000 });
   }
 
   getTask(taskId: string): Promise<Task> {

@@ -1,5 +1,5 @@
 /** One open conversation: what is shown, what runs, and what a person can do. Free of any UI. */
-import type { ChatRequest, Mode } from "./api.ts";
+import type { ChatRequest, Conversation, Mode } from "./api.ts";
 import type { AssistantClient } from "./client.ts";
 import { ApiError } from "./errors.ts";
 import type { TaskFollower } from "./follower.ts";
@@ -56,7 +56,13 @@ export class ChatSession {
     options: ChatOptions = {},
   ) {
     this.#pending = new PendingStore(options.storage ?? null);
-    this.#unsubscribe = client.onTask((state) => this.#onTask(state));
+    const undo = [
+      client.onTask((state) => this.#onTask(state)),
+      client.onSettled((taskId) => void this.#readStored(taskId)),
+    ];
+    this.#unsubscribe = () => {
+      for (const it of undo) it();
+    };
   }
 
   get snapshot(): ChatSnapshot {
@@ -121,10 +127,10 @@ export class ChatSession {
     return true;
   }
 
-  /** Stops the running answer; what has arrived stays. */
+  /** Stops the running answer, here at least when the server cannot be reached; what has arrived stays. */
   async stop(): Promise<void> {
     const follower = this.#follower;
-    if (follower) await this.client.cancel(follower.taskId);
+    if (follower) await this.client.stop(follower.taskId);
   }
 
   /** Asks again for an answer that failed, was cancelled or was interrupted. */
@@ -198,6 +204,20 @@ export class ChatSession {
       turns: turns.map((it) => (isAnswer(it, state) ? turnFromTask(it, state) : it)),
       running: isEnded(state) ? null : state,
     });
+    if (state.error?.code === "task_expired") void this.#readStored(state.taskId);
+  }
+
+  /** The server has lost sight of a task that was shown: what it has stored of the answer is the truth. */
+  async #readStored(taskId: string): Promise<void> {
+    const { conversation } = this.#snapshot;
+    const epoch = this.#epoch;
+    if (!conversation || !this.#snapshot.turns.some((it) => it.taskId === taskId)) return;
+    try {
+      const stored = await this.client.api.getConversation(conversation);
+      if (epoch === this.#epoch) this.#setTurns(settled(this.#snapshot.turns, taskId, stored));
+    } catch {
+      return; // what had arrived stays on the page, marked as interrupted
+    }
   }
 
   #rename(state: TaskState): void {
@@ -219,6 +239,21 @@ export class ChatSession {
     this.#snapshot = snapshot;
     for (const listener of this.#listeners) listener(snapshot);
   }
+}
+
+/** The turns with one answer as it is stored, where that is over. */
+function settled(turns: readonly Turn[], taskId: string, stored: Conversation): readonly Turn[] {
+  const isIt = (turn: Turn) => turn.role === "assistant" && turn.taskId === taskId;
+  const found = stored.messages.map(turnFromStored).find(isIt);
+  if (!found || isOpen(found)) return turns;
+  return turns.map((it) => (isIt(it) ? withStored(it, found) : it));
+}
+
+/** A server that died may have stored nothing of what it had sent: that stays, as long as the page does. */
+function withStored(shown: Turn, stored: Turn): Turn {
+  if (stored.content || stored.reasoning || stored.status === "completed")
+    return { ...stored, key: shown.key };
+  return { ...shown, error: stored.error ?? shown.error };
 }
 
 function isAnswer(turn: Turn, state: TaskState): boolean {

@@ -1,7 +1,8 @@
 /** The client: one connection, any number of tasks. */
+import { AbandonedTasks } from "./abandoned.ts";
 import { Api, type ChatRequest, type TaskHandle } from "./api.ts";
 import { ServerClock } from "./clock.ts";
-import { ApiError } from "./errors.ts";
+import { ApiError, errorFromNetwork } from "./errors.ts";
 import { TaskFollower } from "./follower.ts";
 import { Http, type HttpOptions } from "./http.ts";
 import { newTaskId } from "./ids.ts";
@@ -27,6 +28,9 @@ const START_RETRIES_MS = [300, 1_000, 2_500];
 /** So long the first attempt to connect is not called a failure. */
 const CONNECT_GRACE_MS = 2_500;
 
+/** So long a stop waits for the server. */
+const STOP_PATIENCE_MS = 5_000;
+
 export class AssistantClient {
   readonly api: Api;
   readonly clock = new ServerClock();
@@ -35,6 +39,15 @@ export class AssistantClient {
   /** Requests under way; each is fulfilled when the server has taken or refused the task. */
   readonly #starting = new Map<string, Promise<void>>();
   readonly #taskListeners = new Set<(state: TaskState) => void>();
+  readonly #settledListeners = new Set<(taskId: string) => void>();
+  readonly #abandoned = new AbandonedTasks({
+    cancel: async (taskId) => {
+      await this.#starting.get(taskId);
+      return this.api.cancel(taskId);
+    },
+    changed: () => this.#refreshConnection(),
+    settled: (taskId) => this.#onSettled(taskId),
+  });
   readonly #connectionListeners = new Set<(state: ConnectionState) => void>();
   #transportState: TransportState = "connecting";
   #graceOver = false;
@@ -64,6 +77,7 @@ export class AssistantClient {
     this.#transport.close();
     for (const follower of this.#followers.values()) follower.stop();
     this.#followers.clear();
+    this.#abandoned.stop();
   }
 
   get connection(): ConnectionState {
@@ -81,6 +95,12 @@ export class AssistantClient {
   onTask(listener: (state: TaskState) => void): () => void {
     this.#taskListeners.add(listener);
     return () => this.#taskListeners.delete(listener);
+  }
+
+  /** Calls back when the server, reached again, has stopped or forgotten a task that `abandon` gave up. */
+  onSettled(listener: (taskId: string) => void): () => void {
+    this.#settledListeners.add(listener);
+    return () => this.#settledListeners.delete(listener);
   }
 
   /** Sends a request and follows its task. A refusal ends the task's state as `failed`. */
@@ -112,6 +132,22 @@ export class AssistantClient {
     if (this.#followers.get(taskId)?.active === false) return;
     await this.#again(() => this.api.cancel(taskId));
     this.#followers.get(taskId)?.resume();
+  }
+
+  /**
+   * Cancels a task; where the server cannot be reached, ends it here at once and cancels it there later.
+   * @throws ApiError when the server refuses.
+   */
+  async stop(taskId: string): Promise<void> {
+    const follower = this.#followers.get(taskId);
+    try {
+      if (follower?.sync !== "failing") return await within(STOP_PATIENCE_MS, this.cancel(taskId));
+    } catch (error) {
+      if (!(error instanceof ApiError) || !error.unreachable) throw error;
+    }
+    if (!follower?.active) return;
+    follower.giveUp();
+    this.#abandoned.add(taskId);
   }
 
   /** Milliseconds since the server accepted the task, by the server's own measure. */
@@ -160,6 +196,7 @@ export class AssistantClient {
     if (state === this.#transportState) return;
     this.#transportState = state;
     for (const follower of this.#followers.values()) follower.connectionChanged();
+    if (state === "up") this.#abandoned.hurry();
     this.#refreshConnection();
   }
 
@@ -167,6 +204,10 @@ export class AssistantClient {
     for (const listener of this.#taskListeners) listener(follower.state);
     if (!follower.active) this.#followers.delete(follower.taskId);
     this.#refreshConnection();
+  }
+
+  #onSettled(taskId: string): void {
+    for (const listener of this.#settledListeners) listener(taskId);
   }
 
   #refreshConnection(): void {
@@ -178,7 +219,7 @@ export class AssistantClient {
 
   #judge(): ConnectionState {
     const syncs = new Set([...this.#followers.values()].map((it) => it.sync));
-    if (syncs.has("failing")) return "offline";
+    if (syncs.has("failing") || this.#abandoned.waiting) return "offline";
     const up = this.#transportState === "up";
     if (!up && !this.#graceOver) return "connecting";
     if (syncs.has("resuming")) return "resuming";
@@ -191,6 +232,19 @@ function socketTransport(options: ClientOptions): Transport {
   if (!options.site) return new NoTransport();
   const url = options.socketUrl ?? options.baseUrl;
   return new SocketIoTransport({ url, site: options.site, auth: options.auth });
+}
+
+/** What `work` brings; ApiError of status 0 when that takes longer than `ms` milliseconds. */
+async function within<T>(ms: number, work: Promise<T>): Promise<T> {
+  let timer: ReturnType<typeof setTimeout> | undefined;
+  const limit = new Promise<never>((_, reject) => {
+    timer = setTimeout(() => reject(errorFromNetwork("no answer in time")), ms);
+  });
+  try {
+    return await Promise.race([work, limit]);
+  } finally {
+    clearTimeout(timer);
+  }
 }
 
 function asApiError(error: unknown): ApiError {

@@ -74,6 +74,8 @@ export interface ProgressEvent {
   code?: string;
   retryable?: boolean;
   by?: string;
+  /** How many of the oldest messages the model was not sent, since they did not fit its context. */
+  trimmed_messages?: number | null;
 }
 
 /** The page of a task's log that `get_events` returns. */

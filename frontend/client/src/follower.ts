@@ -6,7 +6,7 @@ import type { EventPage } from "./events.ts";
 import { parseEvent } from "./events.ts";
 import { nextDelay } from "./pace.ts";
 import { reduce, settleGap } from "./reducer.ts";
-import { failLocally, foldTask, forgotten, refusal } from "./settle.ts";
+import { failLocally, foldTask, forgotten, givenUp, refusal } from "./settle.ts";
 import { hasGap, initialState, isEnded, type TaskState } from "./state.ts";
 
 /** What a follower needs of the world. */
@@ -106,6 +106,11 @@ export class TaskFollower {
   reject(error: ApiError): void {
     this.rejection = error;
     this.#update(failLocally(this.#state, refusal(error)));
+  }
+
+  /** Ends the state here, whatever becomes of the task. */
+  giveUp(): void {
+    this.#update(failLocally(this.#state, givenUp()));
   }
 
   /** Stops watching; the task itself goes on. */

@@ -81,6 +81,7 @@ function withEnvelope(state: TaskState, event: ProgressEvent): TaskState {
     conversation: event.conversation ?? state.conversation,
     elapsedMs: Math.max(state.elapsedMs, event.elapsed_ms ?? 0),
     acceptedAt: measured ? Number(event.ts) - Number(event.elapsed_ms) : state.acceptedAt,
+    trimmedMessages: event.trimmed_messages ?? state.trimmedMessages,
   };
 }
 

@@ -28,6 +28,7 @@ export function foldTask(state: TaskState, task: Task): TaskState {
     usage: task.usage ?? state.usage,
     timings: task.timings ?? state.timings,
     finishReason: task.finish_reason ?? state.finishReason,
+    trimmedMessages: task.trimmed_messages ?? state.trimmedMessages,
     error: task.error ?? (task.status === "failed" ? unknownFailure() : null),
   };
 }
@@ -53,6 +54,13 @@ export function refusal(error: ApiError): TaskError {
     error.status === 429 ? "limit_reached" : error.status === 503 ? "unavailable" : "invalid_request";
   const code = error.unauthenticated ? "not_logged_in" : (codes[error.status] ?? fallback);
   return { code, message: error.message, retryable: error.retryable };
+}
+
+/** The error of an answer that was given up, since the server could not be told to stop it. */
+export function givenUp(): TaskError {
+  const message =
+    "The server cannot be reached, so the answer was stopped here only. The server is told as soon as it can be reached.";
+  return { code: "offline", message, retryable: true };
 }
 
 /** What is left to say when the server no longer knows the task. */

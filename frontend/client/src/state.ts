@@ -70,6 +70,8 @@ export interface TaskState {
   readonly timings: Timings | null;
   readonly finishReason: string | null;
   readonly error: TaskError | null;
+  /** How many of the oldest messages did not fit the model's context and were left out. */
+  readonly trimmedMessages: number;
   /** When the server accepted the task, on the server's clock (epoch ms). */
   readonly acceptedAt: number | null;
   /** `elapsed_ms` of the newest event. */
@@ -105,6 +107,7 @@ export function initialState(taskId: string): TaskState {
     timings: null,
     finishReason: null,
     error: null,
+    trimmedMessages: 0,
     acceptedAt: null,
     elapsedMs: 0,
     mismatch: false,

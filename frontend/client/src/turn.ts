@@ -26,6 +26,8 @@ export interface Turn {
   timings: Timings | null;
   finishReason: string | null;
   error: TaskError | null;
+  /** How many of the oldest messages the model was not sent. Known while the task is; it is not stored. */
+  trimmedMessages: number;
 }
 
 const STATUS: Record<string, TurnStatus> = {
@@ -53,6 +55,7 @@ const BLANK = {
   timings: null,
   finishReason: null,
   error: null,
+  trimmedMessages: 0,
 };
 
 /** What a person wrote. */
@@ -68,11 +71,11 @@ export function emptyAnswer(taskId: string): Turn {
 /** The answer as the running (or just ended) task has it. */
 export function turnFromTask(turn: Turn, state: TaskState): Turn {
   const { reasoning, reasoningOpen, reasoningMs, reasoningTruncated, toolCalls, notice } = state;
-  const { model, provider, usage, timings, finishReason, error } = state;
+  const { model, provider, usage, timings, finishReason, error, trimmedMessages } = state;
   return {
     ...turn,
     ...{ reasoning, reasoningOpen, reasoningMs, reasoningTruncated, toolCalls, notice },
-    ...{ model, provider, usage, timings, finishReason, error },
+    ...{ model, provider, usage, timings, finishReason, error, trimmedMessages },
     content: state.text,
     status: isEnded(state) ? endStatus(state) : "streaming",
   };

@@ -122,6 +122,26 @@ test("a cancel right after the start waits until the server knows the task", asy
   assert.equal((await follower.done).status, "cancelled");
 });
 
+test("an answer can be stopped while the server is gone, which hears of it when it is back", async () => {
+  host.script = answerScript(PIECES, 20);
+  const client = await connected();
+  const follower = client.start(QUESTION);
+  await new Promise((resolve) => setTimeout(resolve, 300));
+  host.deliver = false;
+  host.refusal = { status: 502, body: "the proxy finds nobody" };
+  await client.stop(follower.taskId);
+  const state = await follower.done;
+  assert.deepEqual([state.status, state.error?.code], ["failed", "offline"]);
+  assert.ok(WHOLE.startsWith(state.text) && state.text);
+  assert.equal(client.connection, "offline");
+  host.emit(follower.taskId, { type: "text", text: "late ", partial: true });
+  const settled = new Promise((resolve) => client.onSettled(resolve));
+  host.refusal = null;
+  assert.equal(await settled, follower.taskId);
+  assert.equal(host.tasks.get(follower.taskId)?.ended, true);
+  assert.equal(client.connection, "live");
+});
+
 test("a refusal is the task's error, in the server's words", async () => {
   const client = await connected();
   const message = JSON.stringify({ message: "At most <b>2</b> chats at once. Wait until one has ended." });

@@ -192,3 +192,16 @@ test("the timer's start is the server's: ts minus elapsed_ms of the newest event
   assert.ok(event);
   assert.equal(reduce(initialState(TASK), event).acceptedAt, 48_000);
 });
+
+test("how many messages were left out is known from the status on, and from the end alone", () => {
+  const status = { type: "status", state: "connecting", detail: "…", trimmed_messages: 12 };
+  const text = { type: "text", text: "a", partial: true };
+  const end = { type: "completion", text: "a", trimmed_messages: 12 };
+  const state = initialState(TASK);
+  assert.equal(reduceAll(state, log([{ type: "start" }, status, text])).trimmedMessages, 12);
+  assert.equal(reduceAll(state, log([{ type: "start" }, text, end])).trimmedMessages, 12);
+  assert.equal(
+    reduceAll(state, log([{ type: "start" }, text, { ...end, trimmed_messages: 0 }])).trimmedMessages,
+    0,
+  );
+});
