@@ -69,10 +69,39 @@ def test_an_interrupted_answer_is_shown_as_one_and_can_be_tried_again(page: Page
     ended(article)
     expect(article.get_by_role("group", name="Error")).to_contain_text("stream_interrupted")
     assert ANSWER.startswith(text_of(article))
+    broken = text_of(article)
     article.get_by_role("button", name="Try again").click()
-    expect(page.get_by_role("article", name="Assistant")).to_have_count(2)
     ended(answer(page))
     assert text_of(answer(page)) == ANSWER
+    one_question_with_two_attempts(page, broken)
+    page.reload()
+    ended(answer(page))
+    one_question_with_two_attempts(page, broken)
+
+
+def one_question_with_two_attempts(page: Page, broken: str) -> None:
+    """The repeated question is not shown, and the failed attempt is folded away."""
+    expect(page.get_by_role("article", name="You")).to_have_count(1)
+    expect(page.get_by_role("article", name="Assistant")).to_have_count(1)
+    toggle = page.get_by_role("button", name="Earlier attempt, interrupted")
+    expect(toggle).to_have_attribute("aria-expanded", "false")
+    toggle.click()
+    earlier = page.get_by_role("article", name="Earlier attempt")
+    assert text_of(earlier) == broken
+    expect(earlier.get_by_role("group", name="Error")).to_be_visible()
+    expect(earlier.get_by_role("button", name="Try again")).to_have_count(0)
+
+
+def test_messages_that_did_not_fit_are_counted_at_the_answer(page: Page) -> None:
+    words = "Some more to be remembered. " * 12
+    for number in range(3):
+        ended(ask(page, f"plain {number}. {words}".strip()))
+    page.get_by_role("combobox", name="Model").select_option(label="Small")
+    article = ask(page, "plain, with little room, held")
+    quiet = article.get_by_text(
+        re.compile(r"^The \d+ oldest messages did not fit the model's context and were left out.$")
+    )
+    expect(quiet).to_be_visible()
 
 
 def test_a_refused_key_is_said_in_words(page: Page) -> None:

@@ -1,5 +1,7 @@
 export type * from "./api.ts";
 export { Api } from "./api.ts";
+export type { ShownTurn } from "./attempts.ts";
+export { foldAttempts } from "./attempts.ts";
 export type { ChatOptions, ChatSnapshot, SendOptions } from "./chat.ts";
 export { ChatSession } from "./chat.ts";
 export type { ClientOptions, ConnectionState } from "./client.ts";

@@ -1,5 +1,11 @@
 /** `<ai-chat>`: one conversation, put together from the other components. */
-import type { ChatSession, ChatSnapshot, ConnectionState, ModelInfo } from "@ai-assistant/client";
+import {
+  type ChatSession,
+  type ChatSnapshot,
+  type ConnectionState,
+  foldAttempts,
+  type ModelInfo,
+} from "@ai-assistant/client";
 import { html, LitElement, nothing, type PropertyValues } from "lit";
 import { customElement, property, query, state } from "lit/decorators.js";
 import { repeat } from "lit/directives/repeat.js";
@@ -82,10 +88,13 @@ export class AiChat extends LitElement {
           ${snapshot?.loading ? html`<p class="hint">Loading…</p>` : nothing}
           ${snapshot?.problem ? html`<p class="hint" role="alert">${snapshot.problem}</p>` : nothing}
           ${repeat(
-            turns,
-            (turn) => turn.key,
-            (turn, index) => html`<ai-message .turn=${turn} .elapsed=${this.#elapsed} @ai-retry=${this.#retry}
-              ?retryable=${index === turns.length - 1 && !snapshot?.running}></ai-message>`,
+            foldAttempts(turns),
+            ({ turn }) => turn.key,
+            ({
+              turn,
+              earlier,
+            }) => html`<ai-message .turn=${turn} .earlier=${earlier} .elapsed=${this.#elapsed}
+              ?retryable=${turn === turns.at(-1) && !snapshot?.running} @ai-retry=${this.#retry}></ai-message>`,
           )}
         </div>
       </section>

@@ -8,23 +8,27 @@ import "./ai-thinking-indicator.ts";
 import "./ai-tool-call.ts";
 import { copyText } from "./clipboard.ts";
 import { cost, latency, tokens } from "./format.ts";
-import { alertIcon, checkIcon, copyIcon, retryIcon } from "./icons.ts";
+import { alertIcon, checkIcon, chevronIcon, copyIcon, retryIcon } from "./icons.ts";
 import { messageStyles } from "./message-styles.ts";
-import { baseStyles } from "./theme.ts";
-import { errorAdvice, errorTitle, finishWords, noticeWords } from "./words.ts";
+import { baseStyles, toggleStyles } from "./theme.ts";
+import { attemptWords, errorAdvice, errorTitle, finishWords, noticeWords, trimmedWords } from "./words.ts";
 
 const COPIED_MS = 1_600;
 
 @customElement("ai-message")
 export class AiMessage extends LitElement {
-  static override styles = [baseStyles, messageStyles];
+  static override styles = [baseStyles, toggleStyles, messageStyles];
 
   @property({ attribute: false }) turn: Turn | null = null;
   /** Milliseconds since the task was accepted, while it runs. */
   @property({ attribute: false }) elapsed: () => number = () => 0;
+  /** Attempts at the same answer before this one, which failed or were stopped. */
+  @property({ attribute: false }) earlier: readonly Turn[] = [];
+  @property() label = "Assistant";
   /** Whether "Try again" is offered where it makes sense. */
   @property({ type: Boolean }) retryable = false;
   @state() private copied = false;
+  @state() private showEarlier = false;
 
   protected override render() {
     const { turn } = this;
@@ -39,13 +43,33 @@ export class AiMessage extends LitElement {
   #answer(turn: Turn) {
     const open = isOpen(turn);
     return html`
-      <article class="answer" aria-label="Assistant" aria-busy=${open}>
+      ${this.#attempts()}
+      <article class="answer" aria-label=${this.label} aria-busy=${open}>
+        ${this.#trimmed(turn)}
         ${this.#thinking(turn, open)}
         ${turn.content ? html`<ai-markdown .text=${turn.content} ?streaming=${open}></ai-markdown>` : nothing}
         ${turn.toolCalls.map((call) => html`<ai-tool-call .call=${call}></ai-tool-call>`)}
         ${this.#midway(turn, open)} ${this.#ending(turn)} ${open ? nothing : this.#footer(turn)}
       </article>
     `;
+  }
+
+  #attempts() {
+    const { earlier, showEarlier } = this;
+    if (!earlier.length) return nothing;
+    return html`
+      <button type="button" class="toggle" aria-expanded=${showEarlier} aria-controls="earlier" @click=${this.#toggle}>
+        <span>${attemptWords(earlier)}</span><span class="chevron">${chevronIcon}</span>
+      </button>
+      <div id="earlier" ?hidden=${!showEarlier}>
+        ${showEarlier ? earlier.map((it) => html`<ai-message .turn=${it} label="Earlier attempt"></ai-message>`) : nothing}
+      </div>
+    `;
+  }
+
+  #trimmed(turn: Turn) {
+    const words = trimmedWords(turn.trimmedMessages);
+    return words ? html`<p class="trimmed">${words}</p>` : nothing;
   }
 
   #thinking(turn: Turn, open: boolean) {
@@ -105,6 +129,10 @@ export class AiMessage extends LitElement {
         <span class="usage">${usageParts(turn).map((it) => html`<span>${it}</span>`)}</span>
       </footer>
     `;
+  }
+
+  #toggle(): void {
+    this.showEarlier = !this.showEarlier;
   }
 
   #retry(): void {

@@ -5,20 +5,16 @@ import "./ai-markdown.ts";
 import "./ai-thinking-indicator.ts";
 import { thoughtFor } from "./format.ts";
 import { chevronIcon } from "./icons.ts";
-import { baseStyles, scrollStyles } from "./theme.ts";
+import { baseStyles, scrollStyles, toggleStyles } from "./theme.ts";
 
 @customElement("ai-reasoning")
 export class AiReasoning extends LitElement {
   static override styles = [
     baseStyles,
     scrollStyles,
+    toggleStyles,
     css`
       :host { display: block; }
-      .toggle { display: inline-flex; align-items: center; gap: 0.5rem; min-height: 1.75rem; color: var(--ai-muted);
-        font-size: 0.9375rem; border-radius: 7px; padding: 0 0.4rem; margin-left: -0.4rem; }
-      .toggle:hover { color: var(--ai-text); }
-      .chevron { display: inline-flex; transition: transform 0.15s; }
-      [aria-expanded="true"] .chevron { transform: rotate(90deg); }
       .body { margin: 0.35rem 0 0; padding: 0.7rem 1rem; border-left: 3px solid var(--ai-think);
         border-radius: 0 10px 10px 0; background: var(--ai-think-soft); color: var(--ai-think-text);
         font-size: 0.9375rem; }

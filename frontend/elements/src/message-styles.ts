@@ -9,6 +9,9 @@ export const messageStyles = css`
   .answer { display: flow-root; }
   ai-reasoning { margin-bottom: 0.8rem; }
   .note { margin: 0.8rem 0 0; color: var(--ai-muted); font-size: 0.9375rem; font-style: italic; }
+  .trimmed { margin: 0 0 0.5rem; color: var(--ai-muted); font-size: 0.8125rem; }
+  .toggle { font-size: 0.875rem; }
+  #earlier { display: grid; gap: 1rem; margin: 0.4rem 0 1rem; padding-left: 1rem; border-left: 3px solid var(--ai-line); }
   .error { display: flex; gap: 0.7rem; margin: 0.8rem 0 0; padding: 0.8rem 1rem; border-radius: 12px;
     background: var(--ai-danger-soft); font-size: 0.9375rem; line-height: 1.5; }
   .error > svg { color: var(--ai-danger); width: 20px; height: 20px; margin-top: 0.1rem; }

@@ -71,3 +71,12 @@ export const baseStyles = css`
 export const scrollStyles = css`
   .scroll { overflow: auto; scrollbar-width: thin; scrollbar-color: ${unsafeCSS("var(--ai-line-strong)")} transparent; }
 `;
+
+/** A line of text that unfolds what follows it. */
+export const toggleStyles = css`
+  .toggle { display: inline-flex; align-items: center; gap: 0.5rem; min-height: 1.75rem; color: var(--ai-muted);
+    font-size: 0.9375rem; border-radius: 7px; padding: 0 0.4rem; margin-left: -0.4rem; }
+  .toggle:hover { color: var(--ai-text); }
+  .chevron { display: inline-flex; transition: transform 0.15s; }
+  [aria-expanded="true"] .chevron { transform: rotate(90deg); }
+`;

@@ -50,6 +50,20 @@ export function errorAdvice(error: TaskError): string {
   return said ? "" : advice;
 }
 
+/** What the button says behind which attempts before an answer are folded away. */
+export function attemptWords(earlier: readonly Turn[]): string {
+  if (earlier.length > 1) return `${earlier.length} earlier attempts`;
+  const stopped = earlier[0]?.status === "cancelled";
+  return stopped ? "Earlier attempt, stopped" : `Earlier attempt, ${earlier[0]?.status}`;
+}
+
+/** That the model did not see the whole conversation. */
+export function trimmedWords(count: number): string | null {
+  if (!count) return null;
+  const what = count === 1 ? "The oldest message" : `The ${count.toLocaleString("en")} oldest messages`;
+  return `${what} did not fit the model's context and ${count === 1 ? "was" : "were"} left out.`;
+}
+
 /** Why an answer ended early although nothing failed. */
 export function finishWords(reason: string | null): string | null {
   if (reason === "length") return "Cut off: the limit of tokens for an answer was reached.";
