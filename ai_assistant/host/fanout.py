@@ -26,6 +26,10 @@ MAX_OUTBOX_BYTES = 4 * 1024 * 1024
 MAX_OUTBOX_PACKETS = 5_000
 #: "42": an Engine.IO message that holds a Socket.IO event (protocols 4 and 5).
 EVENT_PREFIX = "2"
+#: Socket.IO's packet types of events and acknowledgements with attachments (protocol 5).
+BINARY_TYPES = ("5", "6")
+#: Names that Socket.IO reserves (its "Emit cheatsheet"); the last one is python-socketio's for any event.
+RESERVED_EVENTS = frozenset({"connect", "connect_error", "disconnect", "disconnecting", "*"})
 
 
 class Outbox(asyncio.Queue):
@@ -79,10 +83,33 @@ class EngineServer(engineio.AsyncServer):
 
 
 class SocketIOServer(socketio.AsyncServer):
-    """Socket.IO over EngineServer."""
+    """Socket.IO over EngineServer, which takes from clients only what they may send."""
 
     def _engineio_server_class(self) -> type[EngineServer]:
         return EngineServer
+
+    async def _handle_eio_message(self, eio_sid: str, data: Any) -> None:
+        """One message of a client. Attachments are refused, for the library keeps as many as a client announces;
+        what is malformed is counted, not logged with a trace that anybody could write."""
+        if not isinstance(data, str) or data[:1] in BINARY_TYPES:
+            self._counted()["binary_refused"] += 1
+            return
+        try:
+            await super()._handle_eio_message(eio_sid, data)
+        except (ValueError, TypeError, KeyError, IndexError, RecursionError) as error:
+            self._counted()["malformed"] += 1
+            log.debug("a malformed message of a client was skipped: %s", type(error).__name__)
+
+    async def _handle_event(self, eio_sid: str, namespace: str, id: int | None, data: Any) -> None:
+        """One event of a client. The library would let it call the handlers of `connect` and `disconnect`, and so
+        take a socket off the list from which ended sessions are disconnected."""
+        if isinstance(data, list) and data and isinstance(data[0], str) and data[0] not in RESERVED_EVENTS:
+            await super()._handle_event(eio_sid, namespace, id, data)
+        else:
+            self._counted()["malformed"] += 1
+
+    def _counted(self) -> Counter[str]:
+        return self.manager.counts  # pyright: ignore[reportAttributeAccessIssue] - a SocketManager
 
 
 class CuttableWebSocket:
