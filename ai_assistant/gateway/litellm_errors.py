@@ -4,6 +4,9 @@ from __future__ import annotations
 
 import logging
 import re
+from collections.abc import Iterator, Mapping
+
+import httpx
 
 from ai_assistant.core.errors import ChatError
 from ai_assistant.core.model import ModelConfig
@@ -42,18 +45,35 @@ def from_litellm(model: ModelConfig, error: Exception) -> ChatError:
             f"LiteLLM knows no provider {model.provider!r}. Check model of {model.label}: provider/model.",
             retryable=False,
         )
-    response = getattr(error, "response", None)
-    headers = getattr(response, "headers", None) or getattr(error, "headers", None) or {}
-    return failures.from_status(model, status, _KINDS.get(name, ""), words, retry_after=parse_retry_after(headers))
+    return failures.from_status(model, status, _KINDS.get(name, ""), words, retry_after=_retry_after(error))
+
+
+def _causes(error: BaseException | None) -> Iterator[BaseException]:
+    """The exception and those that it was made from."""
+    seen = 0
+    while error is not None and seen < 20:
+        yield error
+        error = error.__cause__ or error.__context__
+        seen += 1
+
+
+def _retry_after(error: Exception) -> float | None:
+    """What the provider asked for, in seconds: its headers are kept in one of the exceptions."""
+    for cause in _causes(error):
+        own = [getattr(cause, "litellm_response_headers", None), getattr(cause, "headers", None)]
+        for headers in (*own, getattr(getattr(cause, "response", None), "headers", None)):
+            if isinstance(headers, Mapping):
+                seconds = parse_retry_after(httpx.Headers(dict(headers)))
+                if seconds is not None:
+                    return seconds
+    return None
 
 
 def _status(error: Exception) -> int | None:
     """The provider's HTTP status. LiteLLM's `APIConnectionError` says 500 whatever happened: then it is that of the
     exception that it was made from."""
-    cause: BaseException | None = error
-    while cause is not None:
+    for cause in _causes(error):
         status = getattr(cause, "status_code", None)
         if isinstance(status, int) and type(cause).__name__ != "APIConnectionError" and 300 <= status < 600:
             return status
-        cause = cause.__cause__ or cause.__context__
     return None

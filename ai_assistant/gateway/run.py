@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import logging
 
 import httpx
 import msgspec
@@ -20,6 +21,7 @@ from ai_assistant.gateway.routing import route
 from ai_assistant.gateway.slots import Slots
 from ai_assistant.gateway.source import HttpSource, Source
 
+_LOG = logging.getLogger(__name__)
 #: Failures that another model would repeat, for they lie in the request.
 _NO_FALLBACK = frozenset({"invalid_request", "content_filtered", "budget_exceeded"})
 #: Failures that tell something of the provider's health.
@@ -126,6 +128,15 @@ class ModelRun:
     def failed(self, error: ChatError) -> tuple[ChatError, float | None]:
         """Judge a failure: returns it with the seconds until the next attempt, or `None` for the next model.
         Raises it where nothing more may be tried."""
+        _LOG.info(
+            "model %s (%s), attempt %d: %s, status %s%s",
+            self._model.name,
+            self._model.provider,
+            self._attempt,
+            error.code,
+            error.status,
+            ", in mid-stream" if self._meter.begun else "",
+        )
         if self._meter.begun:
             self._breaker_failed(error)
             raise error

@@ -21,7 +21,9 @@ def build_chat(request: GatewayRequest, model: ModelConfig, *, stream: bool) -> 
     request = with_parameters(request, model)
     body: dict[str, Any] = {
         "model": model.model_id,
-        "messages": [chat_message(message, n) for n, message in enumerate(request.messages)],
+        "messages": [
+            chat_message(message, n, plain=not is_openai_itself(model)) for n, message in enumerate(request.messages)
+        ],
         "stream": stream,
     }
     if stream and provider.include_usage:
@@ -81,11 +83,15 @@ def _add_effort(body: dict[str, Any], request: GatewayRequest, model: ModelConfi
         body["enable_thinking"] = effort != "none"
 
 
-def chat_message(message: dict[str, Any], n: int) -> dict[str, Any]:
-    """One message in the chat form, its parts checked and written anew; `n` is its index, for error messages."""
+def chat_message(message: dict[str, Any], n: int, *, plain: bool = True) -> dict[str, Any]:
+    """One message in the chat form, its parts checked and written anew; `n` is its index, for error messages.
+
+    `plain` is for servers that are not OpenAI's: many know no `developer` role, and take a list of parts only where
+    there is more than text in it.
+    """
     where = f"messages[{n}].content"
-    role = message["role"]
-    out: dict[str, Any] = {"role": role, "content": _content(message.get("content"), where)}
+    role = "system" if plain and message["role"] == "developer" else message["role"]
+    out: dict[str, Any] = {"role": role, "content": _content(message.get("content"), where, plain)}
     if message.get("name"):
         out["name"] = message["name"]
     if role == "tool":
@@ -110,13 +116,15 @@ def _add_calls(out: dict[str, Any], message: dict[str, Any]) -> None:
             out["reasoning_content"] = "".join(texts)
 
 
-def _content(content: Any, where: str) -> Any:
+def _content(content: Any, where: str, plain: bool) -> Any:
     """A string stays one; parts are checked and written anew, URLs by reference."""
     if content is None or isinstance(content, str):
         return content
-    return [
-        {"type": "text", "text": part} if isinstance(part, str) else _media(part) for part in read_parts(content, where)
-    ]
+    parts = read_parts(content, where)
+    texts = [part for part in parts if isinstance(part, str)]
+    if plain and len(texts) == len(parts):
+        return "\n".join(texts)
+    return [{"type": "text", "text": part} if isinstance(part, str) else _media(part) for part in parts]
 
 
 def _media(media: Media) -> dict[str, Any]:

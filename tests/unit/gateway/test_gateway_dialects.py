@@ -139,6 +139,17 @@ def test_chat_passes_the_conversation_on():
     assert (sent["tools"], sent["tool_choice"], sent["stop"], sent["temperature"]) == ([TOOL], "required", ["x"], 0.5)
 
 
+def test_servers_that_are_not_openais_get_plain_messages():
+    parts = [{"type": "text", "text": "one"}, {"type": "text", "text": "two"}]
+    messages = [{"role": "developer", "content": parts}, {"role": "user", "content": parts}]
+    assert body("openai/gpt-4o", messages)["messages"] == messages
+    assert body("deepseek/x", messages)["messages"] == [
+        {"role": "system", "content": "one\ntwo"},
+        {"role": "user", "content": "one\ntwo"},
+    ]
+    assert len(body("deepseek/x", image(PNG))["messages"][0]["content"]) == 2
+
+
 def test_max_tokens_is_named_as_the_provider_does():
     assert body("openai/gpt-4o", max_tokens=5)["max_completion_tokens"] == 5
     assert body("groq/x", max_tokens=5)["max_tokens"] == 5
