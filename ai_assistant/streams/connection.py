@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Collection, Iterator
+from collections.abc import Awaitable, Callable, Collection, Iterator
 from contextlib import contextmanager
-from typing import Any, cast
+from typing import Any, TypeVar, cast
 
 import redis
 import redis.asyncio
@@ -22,11 +22,16 @@ from ai_assistant.streams.lean import LeanRedis
 
 log = logging.getLogger("ai_assistant.redis")
 
+Result = TypeVar("Result")
+
 #: A web request must know within two seconds that Redis is away: two attempts of these.
 CONNECT_TIMEOUT_S = 0.8
 COMMAND_TIMEOUT_S = 0.9
 #: A worker would rather wait than lose a stream.
 WORKER_TIMEOUT_S = 5.0
+
+#: How long a worker that reads something waits for Redis to come back.
+PATIENCE_S = 15.0
 
 AWAY = (RedisConnectionError, RedisTimeoutError, OSError)
 """What redis-py raises when Redis cannot be reached."""
@@ -89,6 +94,20 @@ async def end_tasks(tasks: Collection[asyncio.Future[Any]], limit_s: float = 5.0
         if left and loop.time() > deadline:
             log.error("%d tasks did not end within %g s: %s", len(left), limit_s, left)
             return
+
+
+async def patiently(read: Callable[[], Awaitable[Result]]) -> Result:
+    """What Redis says, waiting out a short absence of it."""
+    loop = asyncio.get_running_loop()
+    deadline = loop.time() + PATIENCE_S
+    while True:
+        try:
+            return await read()
+        except (RedisError, OSError) as error:
+            if loop.time() > deadline:
+                raise
+            log.warning("Redis is away, trying again: %s", error)
+            await asyncio.sleep(0.5)
 
 
 @contextmanager

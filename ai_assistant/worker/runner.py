@@ -4,34 +4,35 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Awaitable, Callable
+from collections.abc import Callable
 from contextlib import aclosing
 from typing import Any, Literal, TypeVar
 
 import msgspec
 import redis.asyncio
-from redis.exceptions import RedisError
 
 from ai_assistant.core.chat import ChatRequest
 from ai_assistant.core.conversation import StoredMessage
-from ai_assistant.core.errors import AssistantError, ChatError, DoesNotExistError, ServiceUnavailableError
+from ai_assistant.core.errors import ChatError, DoesNotExistError
 from ai_assistant.core.model import ModelConfig
 from ai_assistant.core.ports import SiteAccess
 from ai_assistant.core.settings import Settings
-from ai_assistant.core.task import Outcome, Task, Timings
-from ai_assistant.core.usage import Usage
+from ai_assistant.core.task import Outcome, Task
 from ai_assistant.gateway import prices
-from ai_assistant.gateway.chunks import Chunk, Finish, ReasoningDelta, Status, TextDelta, ThinkingBlock, ToolCallDelta
 from ai_assistant.gateway.gateway import Gateway
 from ai_assistant.gateway.tokens import estimate_tokens
 from ai_assistant.streams import keys as names
 from ai_assistant.streams import scripts
-from ai_assistant.streams.connection import end_tasks
+from ai_assistant.streams.connection import end_tasks, patiently
 from ai_assistant.streams.publisher import STALE, UNKNOWN, Publisher
 from ai_assistant.streams.settle import end_arguments
+from ai_assistant.worker.answer import Answer
+from ai_assistant.worker.budget import Budget
 from ai_assistant.worker.emitter import Emitter
+from ai_assistant.worker.failures import failed_inside, site_timeout, stopped_error
 from ai_assistant.worker.prompt import Prompt, compose, gateway_request
 from ai_assistant.worker.site_thread import SiteThreads
+from ai_assistant.worker.thinking import keep_thinking, recall_thinking
 from ai_assistant.worker.turns import request_of, turn_of, writing
 from ai_assistant.worker.window import Window
 
@@ -41,11 +42,9 @@ SITE_TIMEOUT_S = 15.0
 """How long a site may take to say what the stream needs: its settings, models and the conversation."""
 STORE_TIMEOUT_S = 3.0
 """How long the end of an answer waits for its message to be written."""
-REDIS_PATIENCE_S = 15.0
 CLOSE_TIMEOUT_S = 5.0
 LARGE_PROMPT = 100_000
 """Bytes of a request beyond which its prompt is composed in a thread."""
-CHARS_PER_TOKEN = 4
 Stop = Literal["cancelled", "lost", "gone", "handed", "shutdown"]
 """Why a stream is stopped: `lost` another worker has the task or it ended, `gone` Redis forgot it, `handed` this worker
 lets go of it."""
@@ -80,13 +79,8 @@ class Runner:
         self._by: str | None = None
         self._settings = Settings()
         self._emitter = Emitter(task, tools.publisher, tools.window, self._on_lost)
-        self._finish: Finish | None = None
-        self._model: ModelConfig | None = None
-        self._answered_by: tuple[str, str] | None = None
-        self._trimmed = 0
-        self._budget: int | None = None
+        self._answer = Answer(task, self._emitter)
         self._begun = False
-        self._queue_ms = self._emitter.writer.elapsed_ms()
 
     @property
     def shown(self) -> bool:
@@ -129,7 +123,7 @@ class Runner:
             if why == "gone":
                 await self._keep_what_came()
         elif why == "cancelled" and not finished(stream):
-            await self._end("cancelled", "cancelled", by=self._by)
+            await self._cancel()
         elif why == "shutdown" and not finished(stream):
             await self._fail(stopped_error())
         else:
@@ -137,7 +131,7 @@ class Runner:
 
     async def _keep_what_came(self) -> None:
         """Redis came back empty: nobody but this worker can write the conversation's message any more."""
-        await self._store(self._outcome("failed", stopped_error(), None))
+        await self._store(self._answer.outcome("failed", stopped_error()))
 
     async def _end_stream(self, stream: asyncio.Future[None]) -> None:
         error = asyncio.CancelledError("the stream was cancelled") if stream.cancelled() else stream.exception()
@@ -156,24 +150,25 @@ class Runner:
         self._emitter.limit_log(ready.settings.max_log_bytes)
         if not ready.models:
             raise ChatError("invalid_request", f"The model {self.task.model} was removed or disabled; choose another")
-        self._model = ready.models[0]
+        self._answer.provider = ready.models[0].provider
         prompt = await self._prompt(request, ready, await self._begin(request))
-        await self._load_budget(prompt)
+        per_day = ready.settings.limits.tokens_per_day
+        budget = await Budget.load(self._tools.redis, self.task.ref, per_day, prompt.messages)
         mode = ready.settings.modes.get(request.mode)
         ask = gateway_request(request, prompt.messages, mode)
+        budget.check(self._emitter.transcript)
         async with aclosing(self._tools.gateway.stream(ask, ready.models)) as stream:
             async for chunks in stream:
                 for chunk in chunks:
-                    self._take(chunk)
-                if self._budget is not None:
-                    self._check_budget()
+                    self._answer.take(chunk)
+                budget.check(self._emitter.transcript)
 
     async def _on_site(self, work: Callable[[SiteAccess], Result]) -> Result:
         """What the site says, within a limit: its database may be locked."""
         try:
             return await asyncio.wait_for(self._tools.sites.run(self.task.ref.site, work), SITE_TIMEOUT_S)
         except (asyncio.TimeoutError, TimeoutError):
-            raise ChatError("internal", "The database did not answer in time. Try again.", retryable=True) from None
+            raise site_timeout() from None
 
     def _prepare(self, access: SiteAccess) -> Preparation:
         """In the site's thread: settings and models."""
@@ -187,6 +182,7 @@ class Runner:
         turn = turn_of(self.task, request)
         if turn is None:
             return []
+        has_history = not turn.is_new
         if not turn.is_new and await self._announced(turn.conversation):
             turn.is_new = True  # its first task was accepted just before, and may not have been taken yet
         try:
@@ -194,7 +190,7 @@ class Runner:
         except DoesNotExistError as error:
             raise ChatError("invalid_request", error.message) from error
         except Exception as error:
-            if not turn.is_new:
+            if has_history:
                 raise
             log.error("task %s: its conversation cannot be written yet: %s", self.task.ref.id, error)
             return []
@@ -213,8 +209,8 @@ class Runner:
         arguments = request, mode, history, prices.context_window(model), estimate_tokens
         large = len(self.task.request) > LARGE_PROMPT or len(history) > 100
         prompt = await asyncio.to_thread(compose, *arguments) if large else compose(*arguments)
-        await self._recall_thinking(prompt.messages)
-        self._trimmed = prompt.trimmed
+        await recall_thinking(self._tools.redis, self.task.ref, prompt.messages)
+        self._answer.trimmed = prompt.trimmed
         if prompt.trimmed:
             self._emitter.status(
                 state="connecting",
@@ -226,152 +222,41 @@ class Runner:
             )
         return prompt
 
-    async def _recall_thinking(self, messages: list[dict[str, Any]]) -> None:
-        """Puts back the signed thinking before tool calls whose client did not send it along."""
-        ref = self.task.ref
-        bare = [m for m in messages if m.get("tool_calls") and not m.get("thinking_blocks")]
-        if not bare:
-            return
-        keys = [names.thinking_key(ref.site, ref.user, m["tool_calls"][0]["id"]) for m in bare]
-        kept = await patiently(lambda: self._tools.redis.mget(keys))
-        for message, blocks in zip(bare, kept, strict=True):
-            if blocks:
-                message["thinking_blocks"] = msgspec.json.decode(blocks)
-
-    async def _keep_thinking(self, blocks: list[dict[str, Any]]) -> None:
-        ref = self.task.ref
-        for call in self._emitter.transcript.ordered_calls():
-            key = names.thinking_key(ref.site, ref.user, call.id)
-            try:
-                await self._tools.redis.set(key, msgspec.json.encode(blocks), ex=self._settings.task_ttl_s)
-            except (RedisError, OSError) as error:  # the client has the blocks too, in `completion`
-                log.warning("task %s: its thinking is not kept: %s", ref.id, error)
-
-    async def _load_budget(self, prompt: Prompt) -> None:
-        budget = self._settings.limits.tokens_per_day
-        if budget:
-            key = names.TaskKeys(self.task.ref).tokens
-            used = int(await patiently(lambda: self._tools.redis.get(key)) or 0)
-            self._budget = budget - used - estimate_tokens(prompt.messages)
-            self._check_budget()
-
-    def _check_budget(self) -> None:
-        transcript = self._emitter.transcript
-        spent = (transcript.text_chars + transcript.reasoning_chars) // CHARS_PER_TOKEN
-        if self._budget is not None and spent > self._budget:
-            raise ChatError(
-                "budget_exceeded",
-                f"Your {self._settings.limits.tokens_per_day} tokens per day are used up; the limit ends at 00:00 UTC.",
-            )
-
-    def _take(self, chunk: Chunk) -> None:
-        if isinstance(chunk, TextDelta):
-            self._emitter.text(chunk.text)
-        elif isinstance(chunk, ReasoningDelta):
-            self._emitter.reasoning(chunk.text)
-        elif isinstance(chunk, ToolCallDelta):
-            self._emitter.tool_call(chunk.index, chunk.id, chunk.name, chunk.arguments)
-        elif isinstance(chunk, ThinkingBlock):
-            self._emitter.transcript.thinking_blocks.append(chunk.block)
-        elif isinstance(chunk, Status):
-            self._answered_by = (chunk.model, chunk.provider)
-            self._emitter.status(**msgspec.structs.asdict(chunk))
-        else:
-            self._finish = chunk
-
     async def _complete(self) -> None:
-        if self._finish is None:
+        if self._answer.finish is None:
             await self._fail(ChatError("internal", "The stream ended without its end mark; try again."))
             return
         self._emitter.close()
-        message = self._emitter.transcript.message()
-        if message.thinking_blocks and message.tool_calls:
-            await self._keep_thinking(message.thinking_blocks)
-        finish = self._finish
-        await self._end(
-            "completed",
-            "completion",
-            text=message.content,
-            finish_reason="tool_calls" if message.tool_calls and finish.reason == "stop" else finish.reason,
-            tool_calls=message.tool_calls,
-            thinking_blocks=message.thinking_blocks,
-            trimmed_messages=self._trimmed,
-        )
+        transcript = self._emitter.transcript
+        if transcript.thinking_blocks and transcript.calls:
+            calls, ttl_s = transcript.ordered_calls(), self._settings.task_ttl_s
+            await keep_thinking(self._tools.redis, self.task.ref, calls, transcript.thinking_blocks, ttl_s)
+        await self._end(self._answer.outcome("completed"))
 
     async def _fail(self, error: ChatError) -> None:
-        await self._end("failed", "error", error=error)
+        self._emitter.close()
+        await self._end(self._answer.outcome("failed", error))
 
-    async def _end(
-        self,
-        status: Literal["completed", "failed", "cancelled"],
-        type_: str,
-        *,
-        error: ChatError | None = None,
-        **fields: Any,
-    ) -> None:
+    async def _cancel(self) -> None:
+        self._emitter.close()
+        await self._end(self._answer.outcome("cancelled"), by=self._by)
+
+    async def _end(self, outcome: Outcome, **fields: Any) -> None:
         """Writes the conversation, then ends the task with its last event."""
-        if status != "completed":
-            self._emitter.close()
-        outcome = self._outcome(status, error, fields.get("finish_reason"))
+        ref = self.task.ref
         if not await self._is_own():
-            log.warning("task %s: its end (%s) is not ours to tell any more", self.task.ref.id, status)
+            log.warning("task %s: its end (%s) is not ours to tell any more", ref.id, outcome.status)
             return
         unsaved = await self._store(outcome)
-        fields = {"text": outcome.message.content, **(error.as_dict() if error else {}), **fields}
-        if status == "completed":
-            fields |= {
-                "usage": outcome.usage,
-                "timings": outcome.timings,
-                "model": outcome.model,
-                "provider": outcome.provider,
-            }
-        event = self._emitter.writer.write(type_, **fields)
-        usage = outcome.usage or Usage()
+        event = self._answer.last_event(outcome, **fields)
+        seq, tokens = self._emitter.writer.seq, outcome.usage.total_tokens if outcome.usage else 0
         keys, args = end_arguments(
-            self._tools.keys,
-            self.task,
-            self._emitter.writer.seq,
-            "own",
-            outcome,
-            event,
-            tokens=usage.total_tokens,
-            unsaved=unsaved,
+            self._tools.keys, self.task, seq, "own", outcome, event, tokens=tokens, unsaved=unsaved
         )
         answer = await self._tools.publisher.command(scripts.END, keys, args)
         if answer is None or answer < 0:
-            log.warning("task %s: its end (%s) could not be recorded (%s)", self.task.ref.id, status, answer)
-        self._summary(outcome, error)
-
-    def _outcome(
-        self, status: Literal["completed", "failed", "cancelled"], error: ChatError | None, finish_reason: Any
-    ) -> Outcome:
-        emitter, finish = self._emitter, self._finish
-        model, provider = self._answered_by or (self.task.model, self._model.provider if self._model else None)
-        timings = Timings(
-            queue_ms=self._queue_ms,
-            ttft_ms=emitter.first_delta_ms,
-            reasoning_ms=emitter.reasoning_ms,
-            total_ms=emitter.writer.elapsed_ms(),
-        )
-        return Outcome(
-            status=status,
-            message=emitter.transcript.message(),
-            finish_reason=finish_reason,
-            model=model,
-            provider=provider,
-            usage=finish.usage if finish else self._estimated_usage(),
-            timings=timings,
-            error=error.as_dict() if error else None,
-            trimmed_messages=self._trimmed,
-        )
-
-    def _estimated_usage(self) -> Usage | None:
-        """Of a broken answer: what it brought was paid for, and counts against the user's budget."""
-        transcript = self._emitter.transcript
-        tokens = -(-(transcript.text_chars + transcript.reasoning_chars) // CHARS_PER_TOKEN)
-        if not tokens:
-            return None
-        return Usage(completion_tokens=tokens, total_tokens=tokens, estimated=True)
+            log.warning("task %s: its end (%s) could not be recorded (%s)", ref.id, outcome.status, answer)
+        self._answer.log_summary(outcome)
 
     async def _is_own(self) -> bool:
         """Whether the conversation may be written: not when another worker has the task meanwhile, or a reader has
@@ -397,52 +282,7 @@ class Runner:
             return 1 if self._begun else 2
         return 0
 
-    def _summary(self, outcome: Outcome, error: ChatError | None) -> None:
-        timings, usage = outcome.timings, outcome.usage or Usage()
-        log.info(
-            "task %s %s%s model=%s gen=%d events=%d chars=%d reasoning_chars=%d ttft_ms=%s total_ms=%s tokens=%d",
-            self.task.ref.id,
-            outcome.status,
-            f" ({error.code})" if error else "",
-            outcome.model,
-            self.task.gen,
-            self._emitter.events + 1,
-            self._emitter.transcript.text_chars,
-            self._emitter.transcript.reasoning_chars,
-            timings.ttft_ms,
-            timings.total_ms,
-            usage.total_tokens,
-        )
-
 
 def finished(stream: asyncio.Future[None]) -> bool:
     """Whether the stream came to an end of its own."""
     return stream.done() and not stream.cancelled()
-
-
-def failed_inside(error: BaseException) -> ChatError:
-    """What a user is told of a failure of ours."""
-    text = str(error.args[0]).rstrip(".") if isinstance(error, AssistantError) else "Something failed inside the server"
-    message = f"{text}. Try again; the administrator finds more in the log."
-    return ChatError("internal", message, retryable=isinstance(error, ServiceUnavailableError))
-
-
-def stopped_error() -> ChatError:
-    """What a user is told when the server stops."""
-    return ChatError(
-        "worker_lost", "The server was stopped in the middle of the answer. What had arrived is kept; try again."
-    )
-
-
-async def patiently(read: Callable[[], Awaitable[Result]]) -> Result:
-    """What Redis says, waiting out a short absence of it."""
-    loop = asyncio.get_running_loop()
-    deadline = loop.time() + REDIS_PATIENCE_S
-    while True:
-        try:
-            return await read()
-        except (RedisError, OSError) as error:
-            if loop.time() > deadline:
-                raise
-            log.warning("Redis is away, trying again: %s", error)
-            await asyncio.sleep(0.5)

@@ -30,14 +30,13 @@ from ai_assistant.streams.tasks import DEAD_AFTER_MS, Tasks
 from ai_assistant.worker.recovery import recover
 from ai_assistant.worker.runner import Runner, Tools
 from ai_assistant.worker.site_thread import SiteThreads
+from ai_assistant.worker.supervisor import RETRY_S, Supervisor, first_of
 from ai_assistant.worker.turns import request_of, writing
 from ai_assistant.worker.window import Window
 
 log = logging.getLogger("ai_assistant.worker")
 
-RETRY_S = 0.5
-"""Between attempts while Redis is away."""
-END_S = 5.0
+END_S = 4.0
 """How long streams may take to end once they were stopped."""
 NO_REQUEST = b"{}"
 """The request of a task whose turn is written: the END script has removed it."""
@@ -98,8 +97,7 @@ class Worker:
         self._free = asyncio.Event()
         self._free.set()
         self._taken = 0
-        self._redis_errors = 0
-        self._failures = 0
+        self._supervisor = Supervisor()
         self._beat_at = 0.0
         self._started = time.time()
         self.ready = asyncio.Event()
@@ -107,42 +105,28 @@ class Worker:
 
     async def run(self) -> None:
         """Works until `stop` was called and everything running has ended or was handed over."""
-        publishing = asyncio.create_task(self._again("publisher", self._tools.publisher.run), name="publisher")
+        publishing = self._service("publisher", self._tools.publisher.run)
         services = [
-            asyncio.create_task(self._again("heartbeat", self._beat_loop), name="heartbeat"),
-            asyncio.create_task(self._again("control", self._control_loop), name="control"),
-            asyncio.create_task(self._again("sweep", self._sweep_loop), name="sweep"),
-            asyncio.create_task(self._again("recovery", self._recover), name="recovery"),
+            self._service("heartbeat", self._beat_loop),
+            self._service("control", self._control_loop),
+            self._service("sweep", self._sweep_loop),
+            self._service("recovery", self._recover),
         ]
         try:
-            await self._again("queue", self._take_loop)
+            await self._supervisor.keep("queue", self._take_loop, until=self._stopping)
             await self._wind_up()
         finally:
             await end_tasks(services)
             await end_tasks([publishing])
             await self._close()
 
+    def _service(self, name: str, loop: Callable[[], Awaitable[None]]) -> asyncio.Task[None]:
+        return asyncio.create_task(self._supervisor.keep(name, loop), name=name)
+
     def stop(self) -> None:
         """Asks the worker to end: it takes no more tasks, and gives those it has `grace_s` to finish."""
         self._stopping.set()
         self._free.set()
-
-    async def _again(self, name: str, loop: Callable[[], Awaitable[None]]) -> None:
-        """Runs a loop, again after each failure, whatever it was: a loop that ends unseen is a worker that lives and
-        does not work."""
-        while True:
-            try:
-                return await loop()
-            except (RedisError, OSError, ServiceUnavailableError) as error:
-                self._redis_errors += 1
-                if self._redis_errors % 20 == 1:
-                    log.warning("%s: Redis is away, trying again: %s", name, error)
-            except Exception:
-                self._failures += 1
-                log.exception("%s failed; it is started again", name)
-            if self._stopping.is_set() and name == "queue":
-                return None
-            await asyncio.sleep(RETRY_S)
 
     async def _take_loop(self) -> None:
         await self._queue.prepare()
@@ -166,13 +150,12 @@ class Worker:
                 break
             except (RedisError, OSError) as error:
                 # the claim may have happened: leaving now would leave a task that nobody runs
-                self._redis_errors += 1
-                log.warning("task %s: cannot be claimed yet: %s", entry.ref.id, error)
+                self._supervisor.redis_failed("claim", error)
                 if self._stopping.is_set():
                     return  # nobody beats for it, so that any reader settles it
                 await asyncio.sleep(RETRY_S)
             except Exception:
-                self._failures += 1
+                self._supervisor.failures += 1
                 log.exception("task %s cannot be read and is not run", entry.ref.id)
                 return
         if task is None:
@@ -198,6 +181,7 @@ class Worker:
     def _ended(self, job: asyncio.Task[None]) -> None:
         self._jobs.discard(job)
         if not job.cancelled() and job.exception():
+            self._supervisor.failures += 1
             log.error("a task's job failed", exc_info=job.exception())
 
     async def _save(self, ref: TaskRef) -> None:
@@ -273,8 +257,7 @@ class Worker:
                 runner.stop("handed" if runner in handed else "shutdown")
             await self._jobs_ended(END_S)
             await self._hand_over(handed)
-        await self._jobs_ended(END_S)
-        await end_tasks(self._jobs)
+        await end_tasks(self._jobs, END_S / 2)
 
     async def _jobs_ended(self, limit: float) -> None:
         """Returns when every job has ended, new ones too, or `limit` seconds have passed."""
@@ -329,18 +312,8 @@ class Worker:
             "taken": self._taken,
             "stopping": self._stopping.is_set(),
             "window_ms": round(self._tools.window.seconds() * 1000, 1),
-            "redis_errors": self._redis_errors,
-            "failures": self._failures,
+            "redis_errors": self._supervisor.redis_errors,
+            "failures": self._supervisor.failures,
             **self._tools.publisher.stats(),
             "gateway": self._tools.gateway.stats(),
         }
-
-
-async def first_of(*events: asyncio.Event) -> None:
-    """Returns when one of the events is set."""
-    waits = [asyncio.ensure_future(event.wait()) for event in events]
-    try:
-        await asyncio.wait(waits, return_when=asyncio.FIRST_COMPLETED)
-    finally:
-        for wait in waits:
-            wait.cancel()

@@ -484,3 +484,16 @@ async def test_the_real_gateway_closes_with_its_reader(upstream: Upstream) -> No
                 break
     await asyncio.to_thread(upstream.wait_closed, upstream.of("endless")[0], 3)
     await gateway.aclose()
+
+
+async def test_a_known_conversation_that_cannot_be_read_is_not_answered_without_its_history(
+    tasks: Tasks, redis_url: str, upstream: Upstream
+) -> None:
+    """Also when it was new a moment ago, so that it is still announced."""
+    store = MemoryStore()
+    store.failing_begin = True
+    tasks.announce_conversation(SITE, USER, "c1")
+    async with working(redis_url, site(upstream, store=store)):
+        task = await final(tasks, start(tasks, "and then?", conversation="c1"))
+    assert task.outcome.error["code"] == "internal"
+    assert upstream.calls == []

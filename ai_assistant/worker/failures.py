@@ -1,0 +1,24 @@
+"""What a user is told when the fault is ours."""
+
+from __future__ import annotations
+
+from ai_assistant.core.errors import AssistantError, ChatError, ServiceUnavailableError
+
+
+def failed_inside(error: BaseException) -> ChatError:
+    """A failure of ours: its own words where it was raised on purpose, none of them else."""
+    text = str(error.args[0]).rstrip(".") if isinstance(error, AssistantError) else "Something failed inside the server"
+    message = f"{text}. Try again; the administrator finds more in the log."
+    return ChatError("internal", message, retryable=isinstance(error, ServiceUnavailableError))
+
+
+def stopped_error() -> ChatError:
+    """The server stops."""
+    return ChatError(
+        "worker_lost", "The server was stopped in the middle of the answer. What had arrived is kept; try again."
+    )
+
+
+def site_timeout() -> ChatError:
+    """The site's database is locked or away."""
+    return ChatError("internal", "The database did not answer in time. Try again.", retryable=True)
