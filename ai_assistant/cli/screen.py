@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import sys
 import time
 from typing import Any
@@ -20,6 +21,9 @@ STATES = {
     "restarting": "Starting over",
     "waiting_tool": "Waiting for a tool",
 }
+
+#: C0 without tab and newline, DEL and C1: ECMA-48 gives them meaning.
+_CONTROLS = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f]")
 
 
 class Screen:
@@ -58,6 +62,7 @@ class Screen:
 
     def show(self, event: dict[str, Any]) -> None:
         """Takes in one event."""
+        event = without_controls(event) if self.interactive else event
         type_ = event["type"]
         if type_ == "start":
             self._since = time.monotonic() - event["elapsed_ms"] / 1000
@@ -105,6 +110,7 @@ class Screen:
 
     def finish(self, event: dict[str, Any]) -> None:
         """The last event: writes all of it for good, with the line of figures."""
+        event = without_controls(event)
         if self.interactive:
             self._write_whole(event.get("text") or self._text)
         elif self._text and not self._text.endswith("\n"):
@@ -128,6 +134,16 @@ class Screen:
             self.out.print(Markdown(text))
         for call in self._tools.values():
             self.out.print(Text(f"→ {call}", style="magenta"))
+
+
+def without_controls(value: Any) -> Any:
+    """A copy in which no text holds a control character but tab and newline: what a model writes must not drive the
+    terminal (set its title, write its clipboard, hide lines)."""
+    if isinstance(value, str):
+        return _CONTROLS.sub("", value)
+    if isinstance(value, dict):
+        return {key: without_controls(item) for key, item in value.items()}
+    return value
 
 
 class Tail:
