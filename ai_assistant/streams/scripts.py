@@ -2,8 +2,8 @@
 
 Times are Redis's own, in epoch milliseconds. A producer names the generation it works in and the number of its event:
 a stale generation changes nothing, and an event that was sent before (its answer was lost with a connection) is
-recognised by its number and not sent again. Redis rolls nothing back, so each script first does what may be refused
-(the log), and then takes the number.
+recognised by its number and not sent again. Redis rolls nothing back, so a script begins with the write that Redis may
+refuse: for want of memory, or since the log is no stream.
 
 A running task is dead when its worker is, and also when a living worker has stopped beating for it: a worker that lost
 sight of a task (Redis was away for too long) does not keep it from being settled.
@@ -11,30 +11,9 @@ sight of a task (Redis was away for too long) does not keep it from being settle
 
 from __future__ import annotations
 
-import hashlib
 from typing import Final
 
-COMMON = """
-local function now()
-  local t = redis.call('TIME')
-  return t[1] * 1000 + math.floor(t[2] / 1000)
-end
-local function dead(workers, worker, beat, after)
-  local t = now()
-  if t - tonumber(beat or 0) > tonumber(after) then return true end
-  local listed = redis.call('ZSCORE', workers, worker or '')
-  return (not listed) or t - tonumber(listed) > tonumber(after)
-end
-"""
-
-
-class Script:
-    """A Lua script and the SHA-1 that Redis knows it by."""
-
-    def __init__(self, source: str):
-        self.source = COMMON + source
-        self.sha = hashlib.sha1(self.source.encode(), usedforsecurity=False).hexdigest()
-
+from ai_assistant.streams.script import Script
 
 # KEYS task log queue open active rate tokens
 # ARGV 1 member 2 fingerprint 3 backlog 4 rpm 5 concurrent 6 tokens/day 7 ttl s 8 message 9 prefix 10 suffix
@@ -49,27 +28,29 @@ local t = now()
 local queued = redis.call('XLEN', KEYS[3])
 if queued >= tonumber(ARGV[3]) then return {'backlog', queued} end
 local concurrent = tonumber(ARGV[5])
-redis.call('ZREMRANGEBYSCORE', KEYS[5], '-inf', t)
-if concurrent > 0 and redis.call('ZCARD', KEYS[5]) >= concurrent then return {'concurrent', concurrent} end
+if concurrent > 0 and redis.call('ZCOUNT', KEYS[5], '(' .. t, '+inf') >= concurrent then
+  return {'concurrent', concurrent}
+end
 local budget = tonumber(ARGV[6])
 if budget > 0 then
   local used = tonumber(redis.call('GET', KEYS[7]) or '0')
   if used >= budget then return {'tokens', used} end
 end
-local rpm = tonumber(ARGV[4])
-if rpm > 0 then
-  redis.call('ZREMRANGEBYSCORE', KEYS[6], '-inf', t - 60000)
-  if redis.call('ZCARD', KEYS[6]) >= rpm then
-    local oldest = redis.call('ZRANGE', KEYS[6], 0, 0, 'WITHSCORES')
-    return {'rate', math.max(1, oldest[2] + 60000 - t)}
-  end
-  redis.call('ZADD', KEYS[6], t, ARGV[1])
-  redis.call('EXPIRE', KEYS[6], 61)
+local rpm, recent = tonumber(ARGV[4]), '(' .. (t - 60000)
+if rpm > 0 and redis.call('ZCOUNT', KEYS[6], recent, '+inf') >= rpm then
+  local oldest = redis.call('ZRANGEBYSCORE', KEYS[6], recent, '+inf', 'WITHSCORES', 'LIMIT', 0, 1)
+  return {'rate', math.max(1, oldest[2] + 60000 - t)}
 end
-redis.call('DEL', KEYS[2])
 redis.call('HSET', KEYS[1], 'fingerprint', ARGV[2], 'status', 'queued', 'gen', 1, 'seq', 1, 'queued_at', t)
 redis.call('HSET', KEYS[1], 'ttl', ARGV[7])
 for i = 13, #ARGV, 2 do redis.call('HSET', KEYS[1], ARGV[i], ARGV[i + 1]) end
+redis.call('DEL', KEYS[2])
+redis.call('ZREMRANGEBYSCORE', KEYS[5], '-inf', t)
+if rpm > 0 then
+  redis.call('ZREMRANGEBYSCORE', KEYS[6], '-inf', t - 60000)
+  redis.call('ZADD', KEYS[6], t, ARGV[1])
+  redis.call('EXPIRE', KEYS[6], 61)
+end
 redis.call('XADD', KEYS[2], '1-0', 'e', ARGV[8])
 redis.call('EXPIRE', KEYS[1], ARGV[7])
 redis.call('EXPIRE', KEYS[2], ARGV[7])

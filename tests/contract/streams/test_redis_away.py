@@ -226,3 +226,28 @@ async def test_what_retries_a_broken_redis_can_be_ended() -> None:
     await end_tasks(trying)
     assert all(task.done() for task in trying)
     server.close()
+
+
+async def test_a_full_redis_holds_events_back_and_loses_none(tasks: Tasks, redis_url: str) -> None:
+    config = tasks.client.config_set
+    async with Hands(redis_url) as hands:
+        ref = await asyncio.to_thread(start, tasks)
+        other = await asyncio.to_thread(start, tasks)
+        task, _ = await hands.claim(), await hands.queue.take(1, 500)
+        emitter = hands.emitter(task)
+        emitter.text("before ")
+        assert await hands.owns(task) == 1
+        config("maxmemory-policy", "noeviction")
+        config("maxmemory", 1)
+        try:
+            emitter.text("meanwhile ")
+            ending = asyncio.create_task(hands.complete(emitter, task))
+            with pytest.raises(ServiceUnavailableError):
+                start(tasks)
+            await asyncio.sleep(0.3)
+            assert not ending.done()
+        finally:
+            config("maxmemory", 0)
+        assert await ending == 1
+    assert check_promises(events_of(tasks, ref)).text == "before meanwhile "
+    assert tasks.get(other).status == "queued"

@@ -1,0 +1,26 @@
+"""A Lua script as Redis runs it."""
+
+from __future__ import annotations
+
+import hashlib
+
+COMMON = """
+local function now()
+  local t = redis.call('TIME')
+  return t[1] * 1000 + math.floor(t[2] / 1000)
+end
+local function dead(workers, worker, beat, after)
+  local t = now()
+  if t - tonumber(beat or 0) > tonumber(after) then return true end
+  local listed = redis.call('ZSCORE', workers, worker or '')
+  return (not listed) or t - tonumber(listed) > tonumber(after)
+end
+"""
+
+
+class Script:
+    """A Lua script and the SHA-1 that Redis knows it by."""
+
+    def __init__(self, source: str):
+        self.source = COMMON + source
+        self.sha = hashlib.sha1(self.source.encode(), usedforsecurity=False).hexdigest()
