@@ -84,7 +84,7 @@ export class AiChat extends LitElement {
     return html`
       <section class="thread scroll ${empty ? "empty" : ""}" aria-label="Conversation" tabindex="-1">
         <div class="content">
-          ${empty ? this.#welcome() : nothing}
+          ${empty ? this.#welcome() : html`<h1 class="visually-hidden">${snapshot?.title || "Chat"}</h1>`}
           ${snapshot?.loading ? html`<p class="hint">Loading…</p>` : nothing}
           ${snapshot?.problem ? html`<p class="hint" role="alert">${snapshot.problem}</p>` : nothing}
           ${repeat(

@@ -45,6 +45,7 @@ export class AiMessage extends LitElement {
     return html`
       ${this.#attempts()}
       <article class="answer" aria-label=${this.label} aria-busy=${open}>
+        <h2 class="visually-hidden">${this.label}</h2>
         ${this.#trimmed(turn)}
         ${this.#thinking(turn, open)}
         ${turn.content ? html`<ai-markdown .text=${turn.content} ?streaming=${open}></ai-markdown>` : nothing}

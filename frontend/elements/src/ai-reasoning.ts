@@ -38,6 +38,7 @@ export class AiReasoning extends LitElement {
   @state() private chosen: boolean | null = null;
   @query(".body") private body!: HTMLElement | null;
   #follow = true;
+  #resized = new ResizeObserver(() => this.#toEnd());
 
   get expanded(): boolean {
     return this.chosen ?? (this.running && !this.answered);
@@ -73,7 +74,20 @@ export class AiReasoning extends LitElement {
   }
 
   protected override updated(changed: PropertyValues<this>): void {
-    if (!changed.has("text") || !this.running || !this.#follow) return;
-    requestAnimationFrame(() => this.body?.scrollTo({ top: this.body.scrollHeight }));
+    if (changed.has("text")) requestAnimationFrame(() => this.#toEnd());
+  }
+
+  protected override firstUpdated(): void {
+    if (this.body) this.#resized.observe(this.body);
+  }
+
+  override disconnectedCallback(): void {
+    this.#resized.disconnect();
+    super.disconnectedCallback();
+  }
+
+  /** Keeps the newest thought in view, unless the person has scrolled up. */
+  #toEnd(): void {
+    if (this.running && this.#follow) this.body?.scrollTo({ top: this.body.scrollHeight });
   }
 }

@@ -10,7 +10,8 @@ export class AiLogin extends LitElement {
     baseStyles,
     css`
       :host { display: grid; place-items: center; min-height: 100dvh; padding: 1.25rem; background: var(--ai-side); }
-      form { width: min(100%, 23rem); padding: 2rem; border: 1px solid var(--ai-line); border-radius: 20px;
+      main { width: min(100%, 23rem); }
+      form { padding: 2rem; border: 1px solid var(--ai-line); border-radius: 20px;
         background: var(--ai-surface); box-shadow: var(--ai-shadow); display: grid; gap: 1rem; }
       h1 { margin: 0 0 0.25rem; font-size: 1.375rem; font-weight: 600; letter-spacing: -0.02em; }
       label { display: grid; gap: 0.35rem; font-size: 0.875rem; color: var(--ai-muted); }
@@ -38,14 +39,14 @@ export class AiLogin extends LitElement {
 
   protected override render() {
     return html`
-      <form @submit=${this.#submit}>
+      <main><form @submit=${this.#submit}>
         <div><h1>Log in</h1><p>${this.site}</p></div>
         <label>User<input name="usr" autocomplete="username" required autocapitalize="none" spellcheck="false"></label>
         <label>Password<input name="pwd" type="password" autocomplete="current-password" required></label>
         ${this.problem ? html`<p class="error" role="alert">${this.problem}</p>` : nothing}
         <button type="submit" ?disabled=${this.busy}>${this.busy ? "Logging in…" : "Log in"}</button>
         <p>On a fresh installation, open the link that the server printed when it started: it logs you in.</p>
-      </form>
+      </form></main>
     `;
   }
 
