@@ -9,7 +9,7 @@ import msgspec
 from ai_assistant.core.model import ModelConfig
 from ai_assistant.core.usage import Usage
 from ai_assistant.gateway import failures, prices, tokens
-from ai_assistant.gateway.chunks import Chunk, Finish, ReasoningDelta, TextDelta, ToolCallDelta
+from ai_assistant.gateway.chunks import Chunk, Finish, ReasoningDelta, Status, TextDelta, ToolCallDelta
 from ai_assistant.gateway.request import GatewayRequest
 
 #: What a tool call counts besides its text: a provider that sends calls without end must meet the bound, too.
@@ -19,7 +19,7 @@ _MOST_TOKENS, _MOST_COST = 10**9, 10.0**6
 
 
 class Meter:
-    """One answer. `begun` is true from the first delta on: then there is neither retry nor fallback."""
+    """One answer. `begun` is true from the first delta or block on: then there is neither retry nor fallback."""
 
     def __init__(self, request: GatewayRequest, model: ModelConfig, max_characters: int):
         self._request = request
@@ -48,7 +48,7 @@ class Meter:
                     self._size += len(chunk.name) + len(chunk.id or "") + _CALL_SIZE
             elif isinstance(chunk, Finish):
                 self.finish = chunk
-            else:
+            elif isinstance(chunk, Status):
                 continue
             self.begun = True
         if self._size > self._max:

@@ -101,11 +101,7 @@ async def load() -> None:
 
 
 def facts(model: ModelConfig) -> ModelFacts | None:
-    """The entry of a model: `provider/model`, or the bare model name where it is the same provider's.
-
-    A server of one's own behind `openai/` is not OpenAI: its prices are not taken, but names are compared as the
-    admin wrote them.
-    """
+    """The entry of a model: `provider/model`, or the bare model name where it is the same provider's."""
     known = table()
     entry = known.get(model.model)
     if entry is None:

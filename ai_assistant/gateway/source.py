@@ -124,8 +124,8 @@ class HttpSource:
         return self._wire.media_type if self._stream else "application/json"
 
     async def _check(self, response: httpx.Response) -> None:
-        """Raise for a status other than 200 and for a web page; note an answer that is not streamed."""
-        if response.status_code != 200:
+        """Raise for a status that tells of no success and for a web page; note an answer that is not streamed."""
+        if not response.is_success:
             body = await self._body(_MAX_ERROR_BODY)
             raise failures.from_response(self._model, response.status_code, response.headers, body)
         media_type = response.headers.get("content-type", "").partition(";")[0].strip().lower()

@@ -13,8 +13,8 @@ import msgspec
 from ai_assistant.core.model import ModelConfig
 from ai_assistant.gateway.dialects.anthropic_messages import split_system, to_messages, used_tools
 from ai_assistant.gateway.dialects.base import chosen_function, encode, function_tools, with_parameters
+from ai_assistant.gateway.dialects.claude import ClaudeTraits, traits
 from ai_assistant.gateway.parts import invalid
-from ai_assistant.gateway.prices import ModelFacts, facts, max_output
 from ai_assistant.gateway.providers import endpoint
 from ai_assistant.gateway.request import GatewayRequest
 from ai_assistant.gateway.wires.base import WireCall
@@ -35,19 +35,19 @@ _DEFAULT_TOKENS = 8192
 def build_messages(request: GatewayRequest, model: ModelConfig, *, stream: bool) -> WireCall:
     """URL, headers and body of a message."""
     request = with_parameters(request, model)
-    known = facts(model) or ModelFacts()
+    known = traits(model)
     system, rest = split_system(request.messages)
-    thinking = _thinking(request, model, known)
+    thinking = _thinking(request, known)
     body: dict[str, Any] = {
         "model": model.model_id,
         "messages": to_messages(rest),
-        "max_tokens": request.max_tokens or min(max_output(model) or _DEFAULT_TOKENS, _MOST_TOKENS),
+        "max_tokens": request.max_tokens or min(known.max_output or _DEFAULT_TOKENS, _MOST_TOKENS),
         "stream": stream,
     }
     _add_system(body, system, request, known)
     _add_tools(body, request, known)
     _add_thinking(body, thinking, request, known)
-    if request.temperature is not None and "thinking" not in body and known.supports_sampling_params is not False:
+    if request.temperature is not None and "thinking" not in body and known.sampling:
         body["temperature"] = min(request.temperature, 1.0)
     if request.stop:
         body["stop_sequences"] = request.stop
@@ -79,11 +79,11 @@ def _has_file_ids(body: dict[str, Any]) -> bool:
     )
 
 
-def _add_system(body: dict[str, Any], system: str, request: GatewayRequest, known: ModelFacts) -> None:
+def _add_system(body: dict[str, Any], system: str, request: GatewayRequest, known: ClaudeTraits) -> None:
     """The system text, and the wish for JSON: native where the model has it, else in words."""
     form = request.response_format or {}
     schema = (form.get("json_schema") or {}).get("schema") if form.get("type") == "json_schema" else None
-    if schema is not None and known.supports_native_structured_output:
+    if schema is not None and known.structured:
         body.setdefault("output_config", {})["format"] = {"type": "json_schema", "schema": schema}
     elif schema is not None:
         text = msgspec.json.encode(schema).decode()
@@ -94,7 +94,7 @@ def _add_system(body: dict[str, Any], system: str, request: GatewayRequest, know
         body["system"] = system
 
 
-def _add_tools(body: dict[str, Any], request: GatewayRequest, known: ModelFacts) -> None:
+def _add_tools(body: dict[str, Any], request: GatewayRequest, known: ClaudeTraits) -> None:
     functions = function_tools(request)
     if not functions:
         # A conversation that holds calls must name its tools, even where no further call is wanted.
@@ -114,10 +114,10 @@ def _add_tools(body: dict[str, Any], request: GatewayRequest, known: ModelFacts)
         ]
 
 
-def _choice(request: GatewayRequest, known: ModelFacts) -> dict[str, Any]:
+def _choice(request: GatewayRequest, known: ClaudeTraits) -> dict[str, Any]:
     choice = request.tool_choice
     name = chosen_function(choice)
-    if known.supports_forced_tool_use is False and (name or choice == "required"):
+    if not known.forced_tools and (name or choice == "required"):
         raise invalid("tool_choice", 'this model cannot be forced to call a tool; send "auto"')
     if name:
         return {"type": "tool", "name": name}
@@ -127,23 +127,20 @@ def _choice(request: GatewayRequest, known: ModelFacts) -> dict[str, Any]:
     return {"type": kinds[str(choice)]}
 
 
-def _thinking(request: GatewayRequest, model: ModelConfig, known: ModelFacts) -> str | None:
+def _thinking(request: GatewayRequest, known: ClaudeTraits) -> str | None:
     """How the model shall think: `adaptive`, `budget` or `None`.
 
     Not where a tool is forced, nor where the turn under way began without thinking (its signed blocks are missing):
     Anthropic refuses both.
     """
     effort = request.reasoning_effort
-    always = bool(known.thinking_always_on)
-    if effort in (None, "none") and not always:
-        return None
-    in_table = facts(model) is not None
-    if not always and (in_table and not known.supports_reasoning):
+    always = known.always_thinks
+    if not always and (effort in (None, "none") or not known.thinks):
         return None
     forced = request.tools and (isinstance(request.tool_choice, dict) or request.tool_choice == "required")
     if not always and (forced or not _turn_can_think(request.messages)):
         return None
-    if known.supports_adaptive_thinking:
+    if known.adaptive:
         return "adaptive"
     return None if effort in (None, "none") else "budget"
 
@@ -159,7 +156,7 @@ def _turn_can_think(messages: list[dict[str, Any]]) -> bool:
     return True
 
 
-def _add_thinking(body: dict[str, Any], how: str | None, request: GatewayRequest, known: ModelFacts) -> None:
+def _add_thinking(body: dict[str, Any], how: str | None, request: GatewayRequest, known: ClaudeTraits) -> None:
     """`thinking` and what goes with it. A budget stays below `max_tokens`, which the caller's limit of the whole
     answer is; where no budget of the least size fits, the answer is given without thinking."""
     effort = request.reasoning_effort
@@ -168,14 +165,14 @@ def _add_thinking(body: dict[str, Any], how: str | None, request: GatewayRequest
         body["thinking"] = {"type": "adaptive", "display": "summarized"}
         if effort not in (None, "none"):
             word = _EFFORTS[str(effort)]
-            if word == "xhigh" and not known.supports_xhigh_reasoning_effort:
+            if word == "xhigh" and not known.xhigh:
                 word = "high"
             body.setdefault("output_config", {})["effort"] = word
     elif how == "budget":
         budget = _BUDGETS[str(effort)]
         room = body["max_tokens"] // 2
         if request.max_tokens is None:
-            most = known.max_output_tokens or budget + _DEFAULT_TOKENS
+            most = known.max_output or budget + _DEFAULT_TOKENS
             body["max_tokens"] = max(body["max_tokens"], min(budget + _DEFAULT_TOKENS, most))
             room = body["max_tokens"] - _LEAST_BUDGET
         budget = min(budget, max(room, _LEAST_BUDGET))

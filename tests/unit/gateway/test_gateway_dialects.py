@@ -387,6 +387,36 @@ def test_anthropic_files():
     assert "anthropic-beta" in build("anthropic/c", file(file_id="file_1")).headers
 
 
+@pytest.mark.parametrize(
+    ("name", "thinks", "adaptive", "sampling", "structured"),
+    [
+        ("claude-3-5-haiku-20241022", False, False, True, False),
+        ("claude-3-7-sonnet-20250219", True, False, True, False),
+        ("claude-sonnet-4-20250514", True, False, True, False),
+        ("claude-sonnet-4-5-20250929", True, False, True, True),
+        ("claude-opus-4-6", True, True, True, True),
+        ("claude-opus-4-7-20260416", True, True, False, True),
+        ("claude-sonnet-5", True, True, False, True),
+        ("a-name-of-ones-own", True, False, True, False),
+    ],
+)
+def test_claude_by_its_name(
+    name: str, thinks: bool, adaptive: bool, sampling: bool, structured: bool, monkeypatch: pytest.MonkeyPatch
+):
+    from ai_assistant.gateway import prices
+
+    monkeypatch.setattr(prices, "table", dict)  # a table that does not know it
+    form = {"type": "json_schema", "json_schema": {"schema": {"type": "object"}}}
+    model = f"anthropic/{name}"
+    sent = body(model, reasoning_effort="high", response_format=form)
+    assert sent.get("thinking", {}).get("type") == (("adaptive" if adaptive else "enabled") if thinks else None)
+    assert ("format" in sent.get("output_config", {})) is structured
+    assert ("JSON Schema" in sent.get("system", "")) is not structured
+    assert ("temperature" in body(model, temperature=1.7)) is sampling
+    if sampling:
+        assert body(model, temperature=1.7)["temperature"] == 1.0
+
+
 # Ollama
 
 
