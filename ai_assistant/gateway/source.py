@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import logging
 from collections.abc import AsyncGenerator, AsyncIterator
 from typing import Protocol
 
@@ -17,6 +18,7 @@ from ai_assistant.gateway.deadline import Deadlines, timeout_at
 from ai_assistant.gateway.request import GatewayRequest
 from ai_assistant.gateway.wires.base import Wire, WireParser
 
+_LOG = logging.getLogger(__name__)
 #: Bytes kept of an error's body, and of a whole answer that is not streamed.
 _MAX_ERROR_BODY = 64 * 1024
 _MAX_BODY = 16 * 1024 * 1024
@@ -107,10 +109,13 @@ class HttpSource:
 
     async def aclose(self) -> None:
         """See `Source.aclose`."""
-        if self._pieces is not None:
-            await self._pieces.aclose()
-        if self._response is not None:
-            await self._response.aclose()
+        try:
+            if self._pieces is not None:
+                await self._pieces.aclose()
+            if self._response is not None:
+                await self._response.aclose()
+        except httpx.HTTPError as error:
+            _LOG.debug("closing a connection to %s: %s", self._model.provider, error)
 
     def _build(self) -> httpx.Request:
         headers = {"content-type": "application/json", "accept": self._accept(), **self._call.headers}
