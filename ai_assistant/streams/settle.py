@@ -26,6 +26,8 @@ log = logging.getLogger("ai_assistant.tasks")
 MAX_GENERATIONS = 3
 """A task whose workers died so often is taken for their cause, and not started over again."""
 WAIT_SLICE_S = 2.0
+MAX_TOKENS = 10**12
+"""What one task can add to its user's tokens of the day: Redis counts up to 2**63, and refuses more."""
 
 
 class Settler:
@@ -195,7 +197,7 @@ def end_arguments(
         scope.ends,
         task_keys.member,
         names.GROUP,
-        tokens,
+        min(tokens, MAX_TOKENS),
         limit_ms,
         unsaved,
     ]
