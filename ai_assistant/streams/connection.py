@@ -78,6 +78,13 @@ def publishing_client(url: str) -> redis.asyncio.Redis:
     return cast("redis.asyncio.Redis", LeanRedis(url, timeout=WORKER_TIMEOUT_S, connect_timeout=CONNECT_TIMEOUT_S))
 
 
+def was_cancelled() -> bool:
+    """Whether the running task was cancelled and redis-py kept it from hearing of it (see `end_tasks`). Always false
+    on Python 3.10, which does not tell."""
+    task = asyncio.current_task()
+    return bool(task and getattr(task, "cancelling", int)())
+
+
 async def end_tasks(tasks: Collection[asyncio.Future[Any]], limit_s: float = 5.0) -> None:
     """Cancels tasks that use Redis and waits for their end.
 

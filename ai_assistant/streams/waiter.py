@@ -12,6 +12,7 @@ from redis.exceptions import RedisError
 from ai_assistant.core.settings import Settings
 from ai_assistant.core.task import Task, TaskRef
 from ai_assistant.streams import keys as names
+from ai_assistant.streams.connection import was_cancelled
 from ai_assistant.streams.tasks import Tasks
 
 log = logging.getLogger("ai_assistant.waiter")
@@ -38,6 +39,8 @@ class EndWaiter:
                 log.warning("ends of tasks are not heard, trying again: %s", error)
             except Exception:
                 log.exception("ends of tasks are not heard, trying again")
+            if was_cancelled():
+                raise asyncio.CancelledError
             await asyncio.sleep(RETRY_S)
 
     async def _listen(self) -> None:

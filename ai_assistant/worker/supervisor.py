@@ -9,6 +9,7 @@ from collections.abc import Awaitable, Callable
 from redis.exceptions import RedisError
 
 from ai_assistant.core.errors import ServiceUnavailableError
+from ai_assistant.streams.connection import was_cancelled
 
 log = logging.getLogger("ai_assistant.worker")
 
@@ -37,6 +38,8 @@ class Supervisor:
                 log.exception("%s failed; it is started again", name)
             if until is not None and until.is_set():
                 return None
+            if was_cancelled():
+                raise asyncio.CancelledError
             await asyncio.sleep(RETRY_S)
 
     def redis_failed(self, name: str, error: Exception) -> None:

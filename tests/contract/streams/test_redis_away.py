@@ -207,11 +207,13 @@ async def test_a_waiter_hears_ends_and_keeps_nothing(tasks: Tasks, redis_url: st
     listening.cancel()
 
 
+async def slam(_: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+    """A server that breaks every connection off."""
+    writer.transport.abort()
+
+
 async def test_what_retries_a_broken_redis_can_be_ended() -> None:
     """redis-py catches some cancellations while its connection breaks."""
-
-    async def slam(_: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        writer.transport.abort()
 
     async def retry(client: Any) -> None:
         while True:
@@ -225,6 +227,23 @@ async def test_what_retries_a_broken_redis_can_be_ended() -> None:
     await asyncio.sleep(0.05)
     await end_tasks(trying)
     assert all(task.done() for task in trying)
+    server.close()
+
+
+async def test_a_waiter_ends_when_it_is_cancelled_once(
+    tasks: Tasks, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    monkeypatch.setattr("ai_assistant.streams.waiter.RETRY_S", 0.0001)
+    caplog.set_level("CRITICAL")
+    server = await asyncio.start_server(slam, "127.0.0.1", 0)
+    url = f"redis://127.0.0.1:{server.sockets[0].getsockname()[1]}"
+    waiters = [asyncio.create_task(EndWaiter(worker_client(url), tasks).run()) for _ in range(30)]
+    await asyncio.sleep(0.1)
+    for each in waiters:
+        each.cancel()
+    _, left = await asyncio.wait(waiters, timeout=5)
+    await end_tasks(left)
+    assert not left
     server.close()
 
 

@@ -7,10 +7,13 @@ import time
 
 import redis
 
+from ai_assistant.core.events import EventWriter
 from ai_assistant.core.settings import Settings
+from ai_assistant.core.task import Message, Outcome
 from ai_assistant.streams import keys as names
 from ai_assistant.streams import scripts
 from ai_assistant.streams.connection import waiting_client
+from ai_assistant.streams.settle import end_arguments
 from ai_assistant.streams.tasks import Tasks
 from tests.kit import (
     QUICK,
@@ -277,3 +280,15 @@ def test_a_request_is_not_carried_along(tasks: Tasks) -> None:
     task = make_task(request)
     tasks.start(task, request.fingerprint(), Settings())
     assert tasks.get(task.ref).request == b"{}"
+
+
+async def test_a_provider_that_counts_absurdly_does_not_keep_its_task_from_ending(tasks: Tasks, redis_url: str) -> None:
+    ref = start(tasks)
+    async with Hands(redis_url) as hands:
+        task = await hands.claim()
+        writer = EventWriter(task)
+        outcome = Outcome(status="completed", message=Message())
+        event = writer.write("completion", "")
+        keys, args = end_arguments(names.ScopeKeys(SCOPE), task, writer.seq, "own", outcome, event, tokens=10**30)
+        assert await hands.publisher.command(scripts.END, keys, args) == 1
+    assert check_promises(events_of(tasks, ref)).end["type"] == "completion"
