@@ -75,9 +75,7 @@ def place(host: RequestHost, user: User, request: ChatRequest, task: Task) -> No
         # derived from the task, so that a request sent again names the same conversation
         name = uuid.uuid5(uuid.UUID(task.ref.id), f"conversation of {user.name}").hex[:20]
         tasks.announce_conversation(host.site, user.name, name)
-    elif not (
-        tasks.announced(host.site, user.name, str(name)) or host.access().conversations.exists(user, str(name))
-    ):
+    elif not (tasks.announced(host.site, user.name, str(name)) or host.access().conversations.exists(user, str(name))):
         raise DoesNotExistError(f"conversation: there is no conversation {check.shown(name)}")
     task.conversation = name
     task.message_id = uuid.uuid5(uuid.UUID(task.ref.id), f"message of {user.name}").hex[:20]
@@ -214,4 +212,7 @@ def status(host: RequestHost) -> dict[str, Any]:
     answer: dict[str, Any] = {"ok": True, "site": host.site, "version": ai_assistant.__version__}
     if host.user().is_guest:
         return answer
-    return answer | host.tasks().health()
+    health = host.tasks().health()
+    if not host.user().is_manager:  # addresses of providers and names of models that not everybody may use
+        health["workers"] = [{k: v for k, v in worker.items() if k != "gateway"} for worker in health["workers"]]
+    return answer | health

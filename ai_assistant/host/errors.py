@@ -21,6 +21,7 @@ from collections.abc import Mapping
 from typing import Any
 
 import msgspec
+from sqlalchemy.exc import OperationalError
 from starlette.responses import Response
 
 from ai_assistant.core.errors import ApiError, AuthenticationError, PermissionError_, ServiceUnavailableError
@@ -98,6 +99,12 @@ def error_response(error: BaseException, more: Mapping[str, Any] | None = None) 
 
     `more` are further members of the body.
     """
+    if isinstance(error, OperationalError):  # the disk is full or read-only, or a database server is away
+        log.error("the database cannot be used: %s", error.orig)
+        error = ServiceUnavailableError(
+            "The database cannot be used at the moment. Try again later; the administrator finds more in the log.",
+            retry_after=10,
+        )
     if isinstance(error, ApiError):
         return api_error_response(error, dict(more or {}))
     reference = secrets.token_hex(6)

@@ -12,6 +12,7 @@ from contextlib import AsyncExitStack
 from typing import Any
 
 import msgspec
+from sqlalchemy.exc import SQLAlchemyError
 
 import ai_assistant
 from ai_assistant.core.errors import ConfigError
@@ -160,8 +161,15 @@ class Runtime:
         await sockets.close()
         server.should_exit = True
         await serving
-        await asyncio.to_thread(self.auth.api_keys.revoke, key)
+        await self._revoke(key)
         await self._end_services()
+
+    async def _revoke(self, key: str) -> None:
+        """Ends the key of this machine's commands; where the database fails, the next start does it."""
+        try:
+            await asyncio.to_thread(self.auth.api_keys.revoke, key)
+        except SQLAlchemyError as error:
+            log.warning("the key of run.json could not be ended, the next start will do it: %s", error)
 
     def _request_services(self, opener: HostOpener, redis_url: str) -> Services:
         tasks = Tasks(request_client(redis_url), self.config.site)

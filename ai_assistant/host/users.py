@@ -141,7 +141,7 @@ def user_of(row: sa.RowMapping | dict) -> User:
 
 def check_name(name: str) -> None:
     """Raises ValidationError unless `name` can stand in a room, a key and a log line."""
-    if not _NAME.fullmatch(name) or name == GUEST:
+    if not _NAME.fullmatch(name) or not name.isprintable() or name == GUEST:
         raise ValidationError(
             f"{name!r} cannot be a user's name: use 1 to 140 characters without spaces, quotes or / \\ : , ; < >."
         )
