@@ -86,9 +86,7 @@ async def test_a_connection_without_a_whole_head_ends(
     writer.close()
 
 
-async def test_a_second_request_of_a_connection_is_timed_anew(
-    host: WebHost, monkeypatch: pytest.MonkeyPatch
-) -> None:
+async def test_a_second_request_of_a_connection_is_timed_anew(host: WebHost, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(listener, "HEAD_TIMEOUT", 0.5)
     reader, writer = await asyncio.open_connection("127.0.0.1", host.port)
     for _ in range(3):

@@ -50,10 +50,10 @@ async def test_an_event_named_like_a_handler_does_not_call_it(host: WebHost, nam
 @pytest.mark.parametrize(
     "packets",
     [
-        ['5999999999-/%s,["x"]' % SITE],
+        [f'5999999999-/{SITE},["x"]'],
         [f"61-/{SITE},1[]"],
         [b"\x00" * 90_000],
-        ['5999999999-/%s,["x"]' % SITE, *[b"\x00" * 90_000] * 5],
+        [f'5999999999-/{SITE},["x"]', *[b"\x00" * 90_000] * 5],
     ],
 )
 async def test_attachments_are_not_kept(host: WebHost, packets: list[str | bytes]) -> None:
