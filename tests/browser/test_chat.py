@@ -7,7 +7,7 @@ import re
 from playwright.sync_api import Page, expect
 
 from .actions import answer, ask, ended, text_of, thinking
-from .upstream import ANSWER, CODE, SLOW, Upstream
+from .upstream import ANSWER, CODE, LONG, SLOW, Upstream
 
 
 def test_an_answer_is_thought_about_and_then_shown_in_full(page: Page) -> None:
@@ -44,6 +44,31 @@ def test_the_reasoning_folds_and_unfolds(page: Page) -> None:
     expect(reasoning).to_contain_text("First I look at the question")
     toggle.click()
     expect(reasoning).to_be_hidden()
+
+
+def test_reasoning_is_followed_while_it_grows_and_folds_itself_when_the_answer_starts(
+    page: Page, upstream: Upstream
+) -> None:
+    page.set_viewport_size({"width": 400, "height": 820})
+    article = ask(page, "think long, held, to be followed")
+    reasoning = article.get_by_role("region", name="Reasoning")
+    expect(thinking(article)).to_have_text(re.compile("Thinking [3-9]s"))
+    below = "element => element.scrollHeight - element.scrollTop - element.clientHeight"
+    assert reasoning.evaluate("element => element.scrollTop") > 0
+    assert reasoning.evaluate(below) < 40
+    upstream.go.set()
+    expect(reasoning).to_be_hidden()
+    ended(article)
+    article.get_by_role("button", name=re.compile("Thought for [3-9]s")).click()
+    expect(reasoning).to_be_visible()
+
+
+def test_a_very_long_answer_is_shown_to_its_end(page: Page) -> None:
+    article = ask(page, "a very long answer")
+    ended(article)
+    assert text_of(article) == LONG
+    expect(article.get_by_role("heading", name="Part 199")).to_be_in_viewport()
+    expect(page.get_by_role("button", name="Jump to newest")).to_have_count(0)
 
 
 def test_stop_keeps_what_had_arrived_and_closes_the_providers_stream(page: Page, upstream: Upstream) -> None:

@@ -19,6 +19,7 @@ export class AiReasoning extends LitElement {
         border-radius: 0 10px 10px 0; background: var(--ai-think-soft); color: var(--ai-think-text);
         font-size: 0.9375rem; }
       .body.running { max-height: 15rem; }
+      .body.running.deep { mask-image: linear-gradient(to bottom, #0004, #000 2rem); }
       .body.done { max-height: 30rem; }
       .cut { margin: 0.6rem 0 0; font-size: 0.8125rem; font-style: italic; }
       ai-markdown { line-height: 1.55; }
@@ -36,6 +37,8 @@ export class AiReasoning extends LitElement {
 
   /** What the person chose; until then it is open as long as the answer has not begun. */
   @state() private chosen: boolean | null = null;
+  /** What was thought first has been scrolled out at the top. */
+  @state() private deep = false;
   @query(".body") private body!: HTMLElement | null;
   #follow = true;
   #resized = new ResizeObserver(() => this.#toEnd());
@@ -49,7 +52,7 @@ export class AiReasoning extends LitElement {
       <button type="button" class="toggle" aria-expanded=${this.expanded} aria-controls="body" @click=${this.#toggle}>
         ${this.#heading()}<span class="chevron">${chevronIcon}</span>
       </button>
-      <div id="body" class="body scroll ${this.running ? "running" : "done"}" ?hidden=${!this.expanded}
+      <div id="body" class="body scroll ${this.running ? "running" : "done"} ${this.deep ? "deep" : ""}" ?hidden=${!this.expanded}
         role="region" aria-label="Reasoning" tabindex="0" @scroll=${this.#onScroll}>
         ${this.expanded ? html`<ai-markdown .text=${this.text} ?streaming=${this.running}></ai-markdown>` : nothing}
         ${this.truncated ? html`<p class="cut">The reasoning was cut off here; it is longer.</p>` : nothing}
@@ -70,7 +73,9 @@ export class AiReasoning extends LitElement {
 
   #onScroll(): void {
     const { body } = this;
-    if (body) this.#follow = body.scrollHeight - body.scrollTop - body.clientHeight < 24;
+    if (!body) return;
+    this.deep = body.scrollTop > 4;
+    this.#follow = body.scrollHeight - body.scrollTop - body.clientHeight < 24;
   }
 
   protected override updated(changed: PropertyValues<this>): void {

@@ -3,7 +3,7 @@ import type { ToolCall } from "@ai-assistant/client";
 import { css, html, LitElement, nothing } from "lit";
 import { customElement, property } from "lit/decorators.js";
 import { latency } from "./format.ts";
-import { toolIcon } from "./icons.ts";
+import { chevronIcon, toolIcon } from "./icons.ts";
 import { baseStyles } from "./theme.ts";
 
 const RUN_WORDS: Record<ToolCall["run"], string> = {
@@ -27,7 +27,13 @@ export class AiToolCall extends LitElement {
       .failed { color: var(--ai-danger); }
       pre { margin: 0; padding: 0.6rem 0.9rem; border-top: 1px solid var(--ai-line); white-space: pre-wrap;
         overflow-wrap: anywhere; font: 0.8125rem/1.5 var(--ai-mono); max-height: 18rem; overflow: auto; }
-      progress { width: 100%; height: 4px; display: block; accent-color: var(--ai-accent); }
+      .chevron { display: inline-flex; color: var(--ai-muted); transition: transform 0.15s; }
+      [open] .chevron { transform: rotate(90deg); }
+      progress { appearance: none; width: calc(100% - 1.5rem); height: 4px; display: block; margin: 0.4rem 0.75rem 0;
+        border: 0; border-radius: 2px; overflow: hidden; background: var(--ai-line); }
+      ::-webkit-progress-bar { background: var(--ai-line); }
+      ::-webkit-progress-value { background: var(--ai-accent); }
+      ::-moz-progress-bar { background: var(--ai-accent); }
       p { margin: 0; padding: 0 0.9rem 0.6rem; color: var(--ai-muted); }
     `,
   ];
@@ -40,7 +46,8 @@ export class AiToolCall extends LitElement {
     return html`
       <details>
         <summary>${toolIcon}<span class="name">${call.name || "tool"}</span>
-          <span class="state ${call.run === "failed" ? "failed" : ""}">${this.#state(call)}</span></summary>
+          <span class="state ${call.run === "failed" ? "failed" : ""}">${this.#state(call)}</span>
+          <span class="chevron">${chevronIcon}</span></summary>
         <pre tabindex="0" aria-label="Arguments">${pretty(call)}</pre>
         ${call.error ? html`<p class="failed">${call.error}</p>` : nothing}
       </details>

@@ -7,7 +7,7 @@ export const messageStyles = css`
   .bubble { max-width: min(85%, 38rem); padding: 0.65rem 1rem; border-radius: 18px 18px 5px 18px;
     background: var(--ai-bubble); line-height: 1.55; white-space: pre-wrap; overflow-wrap: anywhere; }
   .answer { display: flow-root; }
-  ai-reasoning { margin-bottom: 0.8rem; }
+  ai-reasoning { margin-bottom: 1rem; }
   .note { margin: 0.8rem 0 0; color: var(--ai-muted); font-size: 0.9375rem; font-style: italic; }
   .trimmed { margin: 0 0 0.5rem; color: var(--ai-muted); font-size: 0.8125rem; }
   .toggle { font-size: 0.875rem; }
