@@ -31,6 +31,15 @@ def text_of(article: Locator) -> str:
     return article.locator("> ai-markdown").evaluate("element => element.text")
 
 
+def tab_to(page: Page, target: Locator, limit: int = 60) -> None:
+    """Reaches an element by the Tab key alone; behind the last one comes the first."""
+    for _ in range(limit):
+        page.keyboard.press("Tab")
+        if target.count() and target.first.evaluate("element => element.matches(':focus')"):
+            return
+    raise AssertionError(f"{target} was not reached by {limit} times Tab")
+
+
 def thinking(article: Locator) -> Locator:
     """The timer of an answer that has not begun."""
     return article.get_by_role("timer")

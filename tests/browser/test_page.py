@@ -8,10 +8,10 @@ from typing import Literal
 import pytest
 from playwright.sync_api import Browser, BrowserContext, Page, expect
 
-from .actions import answer, ask, ended, text_of
+from .actions import answer, ask, ended, tab_to, text_of
 from .conftest import SCREENSHOTS
 from .serve import PASSWORD
-from .upstream import ANSWER, Upstream
+from .upstream import ANSWER, CODE, Upstream
 
 
 def test_a_guest_logs_in(chromium: Browser, host: str) -> None:
@@ -92,26 +92,78 @@ def test_a_conversation_goes_on(page: Page) -> None:
     expect(page.get_by_role("article")).to_have_count(0)
 
 
-def test_the_keyboard_is_enough(page: Page) -> None:
-    expect(page.get_by_role("textbox", name="Message")).to_be_focused()
-    page.keyboard.type("first line")
+def test_the_keyboard_is_enough_to_ask_choose_and_stop(page: Page) -> None:
+    box = page.get_by_role("textbox", name="Message")
+    expect(box).to_be_focused()
+    expect(page.get_by_role("combobox", name="Model")).to_be_visible()
+    tab_to(page, page.get_by_role("combobox", name="Model"), 1)
+    page.keyboard.press("ArrowDown")
+    expect(page.get_by_role("combobox", name="Model")).to_have_value("other")
+    page.keyboard.press("Shift+Tab")
+    expect(box).to_be_focused()
+    page.keyboard.type("slow one, held,")
     page.keyboard.press("Shift+Enter")
-    page.keyboard.type("plain second line")
+    page.keyboard.type("by keyboard")
+    page.keyboard.press("Enter")
+    article = answer(page)
+    expect(article).to_contain_text("word5")
+    expect(page.get_by_role("article", name="You")).to_have_text("slow one, held,\nby keyboard", use_inner_text=True)
+    tab_to(page, page.get_by_role("button", name="Stop", exact=True), 2)
+    page.keyboard.press("Enter")
+    expect(article).to_contain_text("You stopped this answer.")
+    expect(article.locator("footer")).to_contain_text("other")
+    expect(box).to_be_focused()
+
+
+def test_the_keyboard_is_enough_to_read_and_copy(page: Page) -> None:
+    page.keyboard.type("plain, read by keyboard")
     page.keyboard.press("Enter")
     article = answer(page)
     ended(article)
-    expect(page.get_by_role("article", name="You")).to_have_text("first line\nplain second line", use_inner_text=True)
-    expect(page.get_by_role("textbox", name="Message")).to_be_focused()
     toggle = article.get_by_role("button", name=re.compile("Thought for"))
-    for _ in range(40):
-        page.keyboard.press("Shift+Tab")
-        if toggle.evaluate("element => element.getRootNode().activeElement === element"):
-            break
-    expect(toggle).to_be_focused()
+    tab_to(page, toggle)
     page.keyboard.press("Enter")
     expect(toggle).to_have_attribute("aria-expanded", "true")
-    outline = toggle.evaluate("element => getComputedStyle(element).outlineStyle")
-    assert outline == "solid"
+    assert toggle.evaluate("element => getComputedStyle(element).outlineStyle") == "solid"
+    tab_to(page, article.get_by_role("region", name="Reasoning"), 1)
+    page.keyboard.press("Shift+Tab")
+    page.keyboard.press("Space")
+    expect(toggle).to_have_attribute("aria-expanded", "false")
+    copies = {"Copy code": CODE, "Copy answer": ANSWER}
+    for name, text in copies.items():
+        tab_to(page, article.get_by_role("button", name=name))
+        page.keyboard.press("Enter")
+        expect(article.get_by_role("button", name=name)).to_have_text("Copied")
+        assert page.evaluate("navigator.clipboard.readText()") == text
+
+
+def test_the_keyboard_is_enough_for_the_list(page: Page) -> None:
+    ended(ask(page, "plain, left open"))
+    page.get_by_role("button", name="New chat").press("Enter")
+    ended(ask(page, "plain, named by keyboard"))
+    chats = page.get_by_role("navigation", name="Chats")
+    tab_to(page, chats.get_by_role("button", name="Rename plain, named by keyboard"))
+    page.keyboard.press("Enter")
+    page.keyboard.type("Named by keyboard")
+    page.keyboard.press("Enter")
+    link = chats.get_by_role("link", name="Named by keyboard")
+    expect(link).to_be_focused()
+    page.keyboard.press("Tab")
+    page.keyboard.press("Enter")
+    page.keyboard.type("Not this")
+    page.keyboard.press("Escape")
+    expect(link).to_be_focused()
+    tab_to(page, chats.get_by_role("link", name="plain, left open"))
+    page.keyboard.press("Enter")
+    expect(page.get_by_role("article", name="You")).to_have_text("plain, left open")
+    tab_to(page, chats.get_by_role("button", name="Delete Named by keyboard"))
+    page.keyboard.press("Enter")
+    expect(page.get_by_role("button", name="Keep")).to_be_focused()
+    page.keyboard.press("Tab")
+    page.keyboard.press("Enter")
+    expect(link).to_have_count(0)
+    expect(page.get_by_role("button", name="New chat")).to_be_focused()
+    expect(page.get_by_role("article", name="You")).to_have_text("plain, left open")
 
 
 def test_only_the_steps_of_an_answer_are_read_out(page: Page) -> None:

@@ -67,7 +67,7 @@ export class AiConversationList extends LitElement {
     if (this.renaming === item.name) return html`<li>${this.#renameForm(item)}</li>`;
     const current = item.name === this.current;
     return html`
-      <li class=${current ? "current" : ""}>
+      <li class=${current ? "current" : ""} data-name=${item.name}>
         <a href="#/c/${encodeURIComponent(item.name)}" aria-current=${current ? "page" : nothing} title=${item.title}
           @click=${(event: Event) => this.#open(event, item)}>${item.title || "Untitled"}</a>
         <span class="actions">
@@ -120,13 +120,22 @@ export class AiConversationList extends LitElement {
     if (this.renaming !== item.name) return;
     const title = this.renderRoot.querySelector<HTMLInputElement>(".rename")?.value.trim() ?? "";
     this.renaming = "";
+    if (event.type === "submit") void this.#focusRow(item.name);
     if (title && title !== item.title) this.#emit("ai-rename", { name: item.name, title });
   }
 
   #renameKey(event: KeyboardEvent): void {
     if (event.key !== "Escape") return;
     event.stopPropagation();
+    const name = this.renaming;
     this.renaming = "";
+    void this.#focusRow(name);
+  }
+
+  /** Puts the focus back where the field for the new title was. */
+  async #focusRow(name: string): Promise<void> {
+    await this.updateComplete;
+    this.renderRoot.querySelector<HTMLElement>(`li[data-name="${CSS.escape(name)}"] a`)?.focus();
   }
 
   async #askDelete(item: ConversationInfo): Promise<void> {
@@ -139,7 +148,9 @@ export class AiConversationList extends LitElement {
   #deleteClosed(): void {
     const item = this.deleting;
     this.deleting = null;
-    if (item && this.dialog.returnValue === "delete") this.#emit("ai-delete", { name: item.name });
+    if (!item || this.dialog.returnValue !== "delete") return;
+    this.renderRoot.querySelector<HTMLElement>(".new")?.focus(); // the row, and what had the focus in it, will be gone
+    this.#emit("ai-delete", { name: item.name });
   }
 
   #search(event: Event): void {
