@@ -10,6 +10,7 @@ import os
 import shutil
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import httpx
 import pytest
@@ -98,9 +99,9 @@ def context(chromium: Browser, host: str, session_cookie: str) -> Iterator[Brows
     context.close()
 
 
-def logged_in(chromium: Browser, url: str, sid: str) -> BrowserContext:
-    """A browser of its own, so to speak, with a session."""
-    context = chromium.new_context(viewport={"width": 1280, "height": 860}, color_scheme="light")
+def logged_in(chromium: Browser, url: str, sid: str, **options: Any) -> BrowserContext:
+    """A browser of its own, so to speak, with a session; `options` are Playwright's."""
+    context = chromium.new_context(**{"viewport": {"width": 1280, "height": 860}, "color_scheme": "light"} | options)
     context.set_default_timeout(20_000)
     context.add_cookies([{"name": "sid", "value": sid, "url": url}])
     context.grant_permissions(["clipboard-read", "clipboard-write"], origin=url)
