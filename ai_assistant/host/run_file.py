@@ -47,7 +47,7 @@ class DataFolder:
         """Makes the folder this process's. Raises ConfigError when it cannot be made, or is another host's."""
         try:
             self.path.mkdir(mode=0o700, parents=True, exist_ok=True)
-            lock = open(self.path / "lock", "a+")  # noqa: SIM115 - held until `release`
+            lock = open(self.path / "lock", "a+", opener=private)  # noqa: SIM115 - held until `release`
         except OSError as error:
             raise ConfigError("data_dir", f"{self.path} cannot be used: {error.strerror}") from error
         if not taken(lock):
@@ -91,6 +91,11 @@ class DataFolder:
         except OSError:
             return True
         return False
+
+
+def private(path: str, flags: int) -> int:
+    """Opens a file that others may not even read: a lock that they could hold would keep the host from starting."""
+    return os.open(path, flags, 0o600)
 
 
 def taken(lock: IO[str]) -> bool:

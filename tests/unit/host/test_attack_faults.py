@@ -13,6 +13,7 @@ from ai_assistant.core import service
 from ai_assistant.core.errors import ConfigError, ValidationError
 from ai_assistant.core.session import MANAGER_ROLE, User
 from ai_assistant.host.config import load_config
+from ai_assistant.host.run_file import DataFolder
 from ai_assistant.host.users import check_name
 
 
@@ -46,6 +47,14 @@ def test_a_user_that_cannot_work_stops_the_start_by_its_key(tmp_path: Path, user
 def test_a_name_that_looks_like_another_is_none(name: str) -> None:
     with pytest.raises(ValidationError):
         check_name(name)
+
+
+def test_nobody_else_can_hold_the_lock_of_a_folder_that_others_may_enter(tmp_path: Path) -> None:
+    tmp_path.chmod(0o755)
+    folder = DataFolder(tmp_path)
+    folder.lock()
+    assert (tmp_path / "lock").stat().st_mode & 0o077 == 0
+    folder.release()
 
 
 class StatusHost:
