@@ -91,6 +91,8 @@ def main(arguments: list[str] | None = None) -> int:
     print(text_of(report, given.markdown))
     if given.json:
         given.json.write_bytes(report.as_json())
+    if report.failures:
+        return FAILED
     return VOID if report.is_void else int(not report.is_met)
 
 

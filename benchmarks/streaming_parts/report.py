@@ -22,6 +22,8 @@ class Report(msgspec.Struct, kw_only=True):
     """Of what is no load on the wire: the gateway alone, the imports."""
     skipped: list[str] = []
     """What was not measured, and why."""
+    failures: list[str] = []
+    """Loads whose host or proxy failed."""
 
     @property
     def is_void(self) -> bool:
@@ -125,6 +127,7 @@ def text_of(report: Report, markdown: bool) -> str:
         lines = [[check.must, check.was, "yes" if check.met else "NO"] for check in report.checks]
         parts.append(table(("must", "was", "met"), lines, markdown))
     parts += [f"Not measured: {why}" for why in report.skipped]
+    parts += [f"FAILED: {failure}" for failure in report.failures]
     parts += [problem for row in report.rows for problem in problems_of(row)]
     parts.append(verdict_of(report))
     return "\n\n".join(parts)
@@ -156,6 +159,8 @@ def verdict_of(report: Report) -> str:
     if report.is_void:
         names = ", ".join(row.load.title for row in report.rows if row.is_void)
         return f"VOID: upstream or clients used over 80 % of a core in: {names}. What was measured is the generator."
+    if report.failures:
+        return "Some loads could not be measured."
     if report.is_quick:
         return "A quick run: " + ("everything was delivered." if report.is_met else "NOT everything was delivered.")
     return "Every target was reached." if report.is_met else "NOT every target was reached."

@@ -10,7 +10,7 @@ from pathlib import Path
 import msgspec
 
 from . import imports
-from .child import Child
+from .child import Child, ChildError
 from .gateway_alone import Figures, Trial
 from .generator import Upstream, upstream
 from .host import Model, Target, embedded, running_target
@@ -65,7 +65,7 @@ class Session:
         self.report = Report(machine=machine(), is_quick=options.is_quick)
 
     async def run(self) -> None:
-        """Every load. Raises ChildError."""
+        """Every load. Raises ChildError when the generator fails; a host or a proxy that does is noted."""
         loads = [
             load for load in loads_of(self._options.seconds, self._options.chats) if self._options.wants(load.name)
         ]
@@ -84,9 +84,12 @@ class Session:
     async def _wire(self, loads: list[Load]) -> None:
         """Each load on a host of its own, so that none inherits another's memory."""
         for load in loads:
-            async with AsyncExitStack() as stack:
-                target = await self._target(stack, load)
-                await self._measure(load, target, target.pids)
+            try:
+                async with AsyncExitStack() as stack:
+                    target = await self._target(stack, load)
+                    await self._measure(load, target, target.pids)
+            except ChildError as error:
+                self._failed(load.name, error)
 
     async def _target(self, stack: AsyncExitStack, load: Load) -> Target:
         asked = self._options
@@ -127,9 +130,16 @@ class Session:
         self._say("LiteLLM proxy: starting …")
         self.report.machine["versions"]["LiteLLM proxy"] = await version_of(program)
         paces = sorted({load.pace for load in loads} | {"once-1"})
-        async with proxy(program, self._folder, self._upstream.base, paces) as peer:
-            for load in loads:
-                await self._measure(load, None, [peer.pid], peer.base, peer.key)
+        try:
+            async with proxy(program, self._folder, self._upstream.base, paces) as peer:
+                for load in loads:
+                    await self._measure(load, None, [peer.pid], peer.base, peer.key)
+        except ChildError as error:
+            self._failed("the LiteLLM proxy", error)
+
+    def _failed(self, name: str, error: ChildError) -> None:
+        """What was measured before is reported nevertheless."""
+        self.report.failures.append(f"{name}: {error}")
 
     async def _imports(self) -> None:
         found = await asyncio.to_thread(imports.forbidden_after_import)
