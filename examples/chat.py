@@ -1,7 +1,7 @@
 """Asks a question and prints the thinking and the answer as they come.
 
-    pip install httpx "python-socketio[asyncio_client]"
-    AI_ASSISTANT_URL=http://127.0.0.1:8000 AI_ASSISTANT_PASSWORD=secret python examples/chat.py "Explain microservices"
+pip install httpx "python-socketio[asyncio_client]"
+AI_ASSISTANT_URL=http://127.0.0.1:8000 AI_ASSISTANT_PASSWORD=secret python examples/chat.py "Explain microservices"
 """
 
 import asyncio

@@ -47,9 +47,7 @@ def get_task(task_id: str | None = None) -> Any:
 
 
 @endpoint(methods=("GET", "POST"))
-def get_events(
-    task_id: str | None = None, after_seq: int | str | None = None, limit: int | str | None = None
-) -> Any:
+def get_events(task_id: str | None = None, after_seq: int | str | None = None, limit: int | str | None = None) -> Any:
     """The events of a task after `after_seq`: what a client that lost its connection reads to catch up."""
     return service.get_events(current_host(), task_id, after_seq, limit)
 
@@ -61,9 +59,7 @@ def get_models() -> Any:
 
 
 @endpoint(methods=("GET", "POST"))
-def get_conversations(
-    limit: int | str | None = None, before: str | None = None, search: str | None = None
-) -> Any:
+def get_conversations(limit: int | str | None = None, before: str | None = None, search: str | None = None) -> Any:
     """Your conversations, newest first."""
     return service.get_conversations(current_host(), limit, before, search)
 

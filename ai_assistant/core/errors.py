@@ -133,3 +133,4 @@ class ConfigError(AssistantError):
     def __init__(self, key: str, message: str):
         super().__init__(f"{key}: {message}")
         self.key = key
+        self.message = message

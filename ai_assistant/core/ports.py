@@ -23,9 +23,7 @@ class ConversationStore(Protocol):
         """Whether `user` may continue this conversation."""
         ...
 
-    def list(
-        self, user: User, *, limit: int, before: str | None, search: str | None
-    ) -> list[ConversationSummary]:
+    def list(self, user: User, *, limit: int, before: str | None, search: str | None) -> list[ConversationSummary]:
         """The user's own conversations, newest first; `before` is a `modified` to page back from; `search` is
         looked for in titles and in the text of messages."""
         ...

@@ -6,7 +6,9 @@ from collections.abc import Mapping
 from typing import Any, cast
 
 from ai_assistant.core import model_rules
+from ai_assistant.core.errors import ConfigError
 from ai_assistant.core.model import ModelConfig, Prices, Timeouts, Transport
+from ai_assistant.gateway.routing import route
 from ai_assistant.host.config_table import ConfigTable
 from ai_assistant.host.ollama import installed_models, ollama_url
 
@@ -107,7 +109,16 @@ def _model(table: ConfigTable, environ: Mapping[str, str]) -> ModelConfig:
         retries=table.integer("retries", 2, high=20),
     )
     table.done()
+    check_route(table, config)
     return config
+
+
+def check_route(table: ConfigTable, config: ModelConfig) -> None:
+    """That its transport and wire can be had for its provider, at the start instead of with the first question."""
+    try:
+        route(config)
+    except ConfigError as error:
+        raise table.error(error.key.rsplit(".", 1)[-1], error.message) from error
 
 
 def _api_base(table: ConfigTable) -> str | None:

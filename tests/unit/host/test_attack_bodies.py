@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 from typing import Any
 
 import httpx
@@ -58,7 +59,7 @@ async def test_a_body_that_is_dear_to_read_is_refused_unread(
 
 
 async def test_a_head_without_end_is_refused(host: WebHost) -> None:
-    reader, writer = await asyncio.open_connection("127.0.0.1", host.port)
+    _reader, writer = await asyncio.open_connection("127.0.0.1", host.port)
     writer.write(b"GET /healthz HTTP/1.1\r\nHost: localhost\r\n")
     sent = 0
     try:
@@ -79,10 +80,8 @@ async def test_a_connection_without_a_whole_head_ends(
     monkeypatch.setattr(listener, "HEAD_TIMEOUT", 0.3)
     reader, writer = await asyncio.open_connection("127.0.0.1", host.port)
     writer.write(head)
-    try:
+    with contextlib.suppress(ConnectionResetError):
         assert await asyncio.wait_for(reader.read(), 10) == b""
-    except ConnectionResetError:
-        pass
     writer.close()
 
 
@@ -94,10 +93,8 @@ async def test_a_second_request_of_a_connection_is_timed_anew(host: WebHost, mon
         writer.write(b"GET /healthz HTTP/1.1\r\nHost: localhost\r\n\r\n")
         assert (await asyncio.wait_for(reader.readuntil(b"\r\n\r\nok"), 10)).startswith(b"HTTP/1.1 200")
     writer.write(b"GET /heal")
-    try:
+    with contextlib.suppress(ConnectionResetError):
         assert await asyncio.wait_for(reader.read(), 10) == b""
-    except ConnectionResetError:
-        pass
     writer.close()
 
 

@@ -335,6 +335,10 @@ MISTAKES = {
         MODEL + 'api_key = "env:"',
         r"models\[0\]\.api_key: the environment variable \(no name\) is not set",
     ),
+    "transport without a wire": (
+        '[[models]]\nname = "a"\nmodel = "bedrock/x"\napi_key = "k"\ntransport = "direct"',
+        r"models\[0\]\.transport: there is no direct wire for bedrock \(model a\); use transport = auto",
+    ),
     "transport": (
         MODEL + 'transport = "Direct"',
         r"models\[0\]\.transport: must be one of auto, direct, litellm, not 'Direct'; did you mean direct\?",

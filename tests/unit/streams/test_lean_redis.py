@@ -95,7 +95,7 @@ async def test_errors_are_those_of_redis_py(lean: LeanRedis):
     with pytest.raises(NoScriptError):
         await lean.evalsha("0" * 40, 0)
     broken = (await lean.script_load("return redis.call('XADD', KEYS[1])")).decode()
-    with pytest.raises(ResponseError, match="(?i)wrong number of arg"):
+    with pytest.raises(ResponseError, match=r"(?i)wrong number of arg"):
         await lean.evalsha(broken, 1, "key")
     sha = (await lean.script_load(ECHO)).decode()
     assert await lean.evalsha(sha, 1, "key", 1)
