@@ -153,8 +153,9 @@ for i = 1, n do
   local s = redis.call('HMGET', task, 'gen', 'seq', 'status')
   local seq = tonumber(ARGV[a + 2])
   if not s[1] then out[i] = -1
-  elseif s[1] ~= ARGV[a + 1] or s[3] ~= 'running' then out[i] = -2
+  elseif s[1] ~= ARGV[a + 1] then out[i] = -2
   elseif tonumber(s[2]) >= seq then out[i] = 0
+  elseif s[3] ~= 'running' then out[i] = -2
   elseif tonumber(s[2]) + 1 ~= seq then out[i] = -3
   else
     redis.call('XADD', log, seq .. '-0', 'e', ARGV[a + 4])

@@ -100,6 +100,16 @@ async def test_a_worker_that_lost_sight_of_a_task_does_not_keep_it(tasks: Tasks,
         assert tasks.get(ref).gen == 2
 
 
+async def test_a_worker_that_beats_for_a_task_keeps_it(tasks: Tasks, redis_url: str) -> None:
+    ref = start(tasks)
+    async with Hands(redis_url) as hands:
+        task = await hands.claim()
+        await stop_beating(hands.client, task)
+        assert await hands.queue.beat({}, [task]) == [""]
+        assert (tasks.get(ref).status, tasks.get(ref).gen) == ("running", 1)
+        assert tasks.sweep(Settings()) == 0
+
+
 async def test_a_task_that_kills_its_workers_ends(tasks: Tasks, redis_url: str) -> None:
     ref = start(tasks)
     for generation in (1, 2, 3):
@@ -181,6 +191,8 @@ async def test_end_holds_its_conditions(tasks: Tasks, redis_url: str) -> None:
         hands.emitter(task).text("x")
         assert await hands.owns(task) == 1
         assert not settler.settle(running, "dead", Settings())  # what was read is out of date
+        assert not settler.settle(tasks.get(ref), "dead", Settings())  # its worker still lives
+        assert tasks.get(ref).status == "running"
         emitter = hands.emitter(await hands.queue.read(ref))
         assert await hands.complete(emitter, task) == 1
         again = hands.emitter(task)
@@ -209,12 +221,15 @@ async def test_entries_that_were_read_and_never_claimed_come_to_another(
     refs = {start(tasks) for _ in range(5)}
     async with Hands(redis_url) as dead, Hands(redis_url, "w2") as other:
         assert len(await dead.queue.take(10, 500)) == 5
-        await asyncio.sleep(0.05)
         found = set()
-        for _ in range(4):  # pages of two
-            for entry in await other.queue.take_abandoned(2):
-                found.add((await other.queue.claim(entry)).ref)
-    assert found == refs
+        for _ in range(3):  # pages of two; the first are abandoned again, and must not be all that is looked at
+            await asyncio.sleep(0.05)
+            entries = await other.queue.take_abandoned(2)
+            found |= {entry.ref for entry in entries}
+        assert found == refs
+        await asyncio.sleep(0.05)
+        claimed = [await other.queue.claim(entry) for _ in range(4) for entry in await other.queue.take_abandoned(9)]
+    assert {task.ref for task in claimed} == refs
     assert client.xpending(names.ScopeKeys(SCOPE).queue, names.GROUP)["pending"] == 0
 
 

@@ -340,6 +340,32 @@ class Provider(Gateway):
             await asyncio.sleep(0)
 
 
+async def test_what_another_has_ended_is_not_written_again(tasks: Tasks, redis_url: str, upstream: Upstream) -> None:
+    """A worker that stood still finds out only at its end: then neither the task nor the conversation is its own."""
+    gate = asyncio.Event()
+
+    class Slow(Provider):
+        async def stream(self, request: Any, candidates: Any) -> AsyncGenerator[list[Chunk], None]:  # type: ignore[override]
+            yield [TextDelta("half")]
+            await gate.wait()
+            yield [Finish(reason="stop")]
+
+    store = MemoryStore()
+    deaf = msgspec.structs.replace(QUICK, beat_s=60.0)
+    async with working(redis_url, site(upstream, store=store), deaf, gateway=Slow()) as worker:
+        ref = start(tasks, conversation="new")
+        await until(lambda: any(event["partial"] for event in events_of(tasks, ref)))
+        tasks.client.hset(names.TaskKeys(ref).task, "beat", 1)
+        task = tasks.get(ref)
+        assert task.outcome.error["code"] == "worker_lost"
+        await until(lambda: store.rows[task.message_id]["status"] == "interrupted")
+        events = events_of(tasks, ref)
+        gate.set()
+        await until(lambda: not worker._running)
+    assert store.rows[task.message_id]["status"] == "interrupted"
+    assert events_of(tasks, ref) == events
+
+
 @pytest.mark.parametrize("failure", [asyncio.CancelledError(), RuntimeError("secret"), KeyError("x"), None])
 async def test_a_stream_that_fails_inside_ends_its_task(
     tasks: Tasks, redis_url: str, upstream: Upstream, failure: BaseException | None

@@ -208,12 +208,15 @@ def test_workers_that_stop_together_hand_nothing_to_each_other(
 ) -> None:
     upstream.play("slow", Silence())
     workers = spawn(2, grace_s=0.5)
-    refs = [start(tasks, "slow") for _ in range(4)]
-    upstream.wait_call("slow", 4)
+    refs: list[TaskRef] = []
+    while len({tasks.get(ref).worker for ref in refs}) < 2:  # each has something to hand over
+        assert len(refs) < 50
+        refs.append(start(tasks, "slow", NO_LIMIT))
+        upstream.wait_call("slow", len(refs))
     for worker in workers:
         worker.signal(signal.SIGTERM)
     assert [worker.wait_end() for worker in workers] == [0, 0]
-    assert [tasks.get(ref).outcome.error["code"] for ref in refs] == ["worker_lost"] * 4
+    assert [tasks.get(ref).outcome.error["code"] for ref in refs] == ["worker_lost"] * len(refs)
 
 
 @pytest.mark.parametrize("delta_before", [False, True])
