@@ -31,13 +31,13 @@ def text_of(article: Locator) -> str:
     return article.locator("> ai-markdown").evaluate("element => element.text")
 
 
-def tab_to(page: Page, target: Locator, limit: int = 60) -> None:
+def tab_to(page: Page, target: Locator, limit: int = 60, key: str = "Tab") -> None:
     """Reaches an element by the Tab key alone; behind the last one comes the first."""
     for _ in range(limit):
-        page.keyboard.press("Tab")
+        page.keyboard.press(key)
         if target.count() and target.first.evaluate("element => element.matches(':focus')"):
             return
-    raise AssertionError(f"{target} was not reached by {limit} times Tab")
+    raise AssertionError(f"{target} was not reached by {limit} times {key}")
 
 
 def thinking(article: Locator) -> Locator:

@@ -100,8 +100,10 @@ def context(chromium: Browser, host: str, session_cookie: str) -> Iterator[Brows
 
 
 def logged_in(chromium: Browser, url: str, sid: str, **options: Any) -> BrowserContext:
-    """A browser of its own, so to speak, with a session; `options` are Playwright's."""
-    context = chromium.new_context(**{"viewport": {"width": 1280, "height": 860}, "color_scheme": "light"} | options)
+    """A browser of its own, so to speak, with a session; `options` are Playwright's. Drawing what moves costs most of
+    the time of a test whose Chromium has no graphics card: nothing moves, unless asked for."""
+    usual = {"viewport": {"width": 1280, "height": 860}, "color_scheme": "light", "reduced_motion": "reduce"}
+    context = chromium.new_context(**usual | options)
     context.set_default_timeout(20_000)
     context.add_cookies([{"name": "sid", "value": sid, "url": url}])
     context.grant_permissions(["clipboard-read", "clipboard-write"], origin=url)

@@ -47,7 +47,15 @@ def main() -> None:
 
 def picture_thinking(browser: Browser, host: Host, scheme: Literal["light", "dark"], name: str) -> Page:
     """Asks, and takes the picture in the middle of the thinking, at twice the size."""
-    context = logged_in(browser, host.url, host.login(), device_scale_factor=2, viewport=SIZE, color_scheme=scheme)
+    context = logged_in(
+        browser,
+        host.url,
+        host.login(),
+        device_scale_factor=2,
+        viewport=SIZE,
+        color_scheme=scheme,
+        reduced_motion="no-preference",
+    )
     page = context.new_page()
     page.goto(host.url)
     page.get_by_role("button", name=QUESTION, exact=True).click()

@@ -121,7 +121,7 @@ def test_the_keyboard_is_enough_to_read_and_copy(page: Page) -> None:
     article = answer(page)
     ended(article)
     toggle = article.get_by_role("button", name=re.compile("Thought for"))
-    tab_to(page, toggle)
+    tab_to(page, toggle, key="Shift+Tab")
     page.keyboard.press("Enter")
     expect(toggle).to_have_attribute("aria-expanded", "true")
     assert toggle.evaluate("element => getComputedStyle(element).outlineStyle") == "solid"
@@ -166,11 +166,12 @@ def test_the_keyboard_is_enough_for_the_list(page: Page) -> None:
     expect(page.get_by_role("article", name="You")).to_have_text("plain, left open")
 
 
-def test_only_the_steps_of_an_answer_are_read_out(page: Page) -> None:
+def test_only_the_steps_of_an_answer_are_read_out(page: Page, upstream: Upstream) -> None:
     status = page.locator("ai-chat [aria-live=polite]")
-    article = ask(page, "plain, for a screen reader")
+    article = ask(page, "plain, held, for a screen reader")
     expect(status).to_contain_text("Thinking")
     expect(status).to_have_text("The answer is being written.")
+    upstream.go.set()
     ended(article)
     expect(status).to_have_text("The answer is complete.")
     assert article.locator("[aria-live]").count() == 0
@@ -191,7 +192,7 @@ def test_screenshots(context: BrowserContext, host: str, upstream: Upstream, sch
     """Both themes and both widths; nothing is wider than the window."""
     SCREENSHOTS.mkdir(exist_ok=True)
     page = context.new_page()
-    page.emulate_media(color_scheme=scheme)
+    page.emulate_media(color_scheme=scheme, reduced_motion="no-preference")
     page.goto(host)
     article = ask(page, "think long, held, for a picture")
     expect(article.get_by_role("region", name="Reasoning")).to_contain_text("First I look")
