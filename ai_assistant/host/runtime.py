@@ -35,7 +35,7 @@ from ai_assistant.host.redis_server import RedisServer, find_redis
 from ai_assistant.host.request_host import Services
 from ai_assistant.host.run_file import DataFolder, Running
 from ai_assistant.host.sockets import Sockets
-from ai_assistant.streams.connection import AWAY, request_client, worker_client
+from ai_assistant.streams.connection import AWAY, end_tasks, request_client, worker_client
 from ai_assistant.streams.tasks import Tasks
 from ai_assistant.streams.waiter import EndWaiter
 from ai_assistant.worker.worker import Worker, WorkerOptions
@@ -232,10 +232,7 @@ class Runtime:
                 await asyncio.sleep(RESTART_PAUSE)
 
     async def _end_services(self) -> None:
-        services = list(self._services)
-        for task in services:
-            task.cancel()
-        await asyncio.gather(*services, return_exceptions=True)
+        await end_tasks(list(self._services))
 
 
 class WorkerKeeper:
