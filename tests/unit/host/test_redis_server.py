@@ -35,10 +35,11 @@ def client(server: RedisServer) -> redis.Redis:
     return redis.Redis.from_url(server.url, decode_responses=True)
 
 
-async def test_it_keeps_nothing_evicts_nothing_and_is_private(server: RedisServer, tmp_path: Path) -> None:
+async def test_it_evicts_nothing_syncs_nothing_and_is_private(server: RedisServer, tmp_path: Path) -> None:
     with client(server) as found:
-        settings = {name: found.config_get(name)[name] for name in ("save", "appendonly", "maxmemory-policy", "port")}
-    assert settings == {"save": "", "appendonly": "no", "maxmemory-policy": "noeviction", "port": "0"}
+        names = ("save", "appendonly", "appendfsync", "maxmemory-policy", "port")
+        settings = [found.config_get(name)[name] for name in names]
+    assert settings == ["", "yes", "no", "noeviction", "0"]
     assert stat.S_IMODE((tmp_path / "redis").stat().st_mode) == 0o700
     assert stat.S_IMODE((tmp_path / "redis" / "redis.sock").stat().st_mode) == 0o700
 
@@ -50,6 +51,27 @@ async def test_it_stops_and_leaves_no_process(server: RedisServer) -> None:
     with pytest.raises(redis.ConnectionError):
         client(server).ping()
     await server.stop()  # once more changes nothing
+
+
+async def test_a_killed_one_comes_back_with_what_it_was_told(server: RedisServer) -> None:
+    with client(server) as found:
+        found.xadd("stream", {"a": "b"})
+        os.kill(server.pid, signal.SIGKILL)
+    await server.start()
+    with client(server) as found:
+        assert found.xlen("stream") == 1
+
+
+async def test_a_file_that_cannot_be_read_is_set_aside(server: RedisServer, tmp_path: Path) -> None:
+    with client(server) as found:
+        found.set("a", "b")
+    await server.stop()
+    for file in (tmp_path / "redis").rglob("*.aof"):
+        file.write_bytes(b"this is no such file\n" * 10)
+    await server.start()
+    assert server.counts["set_aside"] == 1
+    with client(server) as found:
+        assert found.get("a") is None
 
 
 async def test_it_is_started_again_when_it_dies(server: RedisServer) -> None:
