@@ -193,7 +193,7 @@ class Emitter:
         self._in_flight += 1
         seq = self.writer.seq
         if self._debug:
-            log.debug("ai_progress task=%s seq=%d bytes=%d %s", self._task.ref.id, seq, len(message), kind_of(message))
+            log_emission(self._task.ref.id, seq, message)
         self._publisher.submit(
             Emission(
                 task=self._keys.task,
@@ -253,6 +253,12 @@ def storable(text: str) -> str:
 
 class _Kind(msgspec.Struct):
     type: str
+
+
+def log_emission(task_id: str, seq: int, message: bytes) -> None:
+    """One line at DEBUG for an event: its kind and size, none of its content."""
+    if log.isEnabledFor(logging.DEBUG):
+        log.debug("ai_progress task=%s seq=%d bytes=%d %s", task_id, seq, len(message), kind_of(message))
 
 
 def kind_of(message: bytes) -> str:

@@ -28,7 +28,7 @@ from ai_assistant.streams.publisher import STALE, UNKNOWN, Publisher
 from ai_assistant.streams.settle import end_arguments
 from ai_assistant.worker.answer import Answer
 from ai_assistant.worker.budget import Budget
-from ai_assistant.worker.emitter import Emitter
+from ai_assistant.worker.emitter import Emitter, log_emission
 from ai_assistant.worker.failures import failed_inside, site_timeout, stopped_error
 from ai_assistant.worker.prompt import Prompt, compose, gateway_request
 from ai_assistant.worker.site_thread import SiteThreads
@@ -253,6 +253,7 @@ class Runner:
         keys, args = end_arguments(
             self._tools.keys, self.task, seq, "own", outcome, event, tokens=tokens, unsaved=unsaved
         )
+        log_emission(ref.id, seq, event)
         answer = await self._tools.publisher.command(scripts.END, keys, args)
         if answer is None or answer < 0:
             log.warning("task %s: its end (%s) could not be recorded (%s)", ref.id, outcome.status, answer)
