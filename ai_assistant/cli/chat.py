@@ -134,13 +134,15 @@ async def stream(ask: Ask, remote: Remote, follower: Follower) -> int:
     task_id = str(uuid.uuid4())
     interrupted = asyncio.Event()
     loop = asyncio.get_running_loop()
-    loop.add_signal_handler(signal.SIGINT, interrupted.set)
+    for number in (signal.SIGINT, signal.SIGTERM):
+        loop.add_signal_handler(number, interrupted.set)
     work = asyncio.ensure_future(show(ask, remote, follower, task_id))
     stop = asyncio.ensure_future(interrupted.wait())
     try:
         await asyncio.wait({work, stop}, return_when=asyncio.FIRST_COMPLETED)
         if not work.done():
-            loop.remove_signal_handler(signal.SIGINT)  # a second Ctrl-C ends at once
+            for number in (signal.SIGINT, signal.SIGTERM):
+                loop.remove_signal_handler(number)  # a second Ctrl-C ends at once
             await remote.call("cancel", task_id=task_id)
             await asyncio.wait({work}, timeout=CANCEL_S)
         if not work.done():
