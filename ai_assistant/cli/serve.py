@@ -50,11 +50,22 @@ def start(config_file: Path | None, overrides: dict[str, Any], browser: bool) ->
 
     config = load_config(config_file, environ=os.environ, overrides=overrides)
     configure_logs(config.log_format, config.log_level)
+    raise_file_limit()
 
     async def main() -> None:
         await Runtime(config, announce=lambda runtime: announce(runtime, browser)).run()
 
     uvloop.run(main())
+
+
+def raise_file_limit() -> None:
+    """Raises this process's soft limit of open files to its hard one: each socket takes one, and 1,024 is usual."""
+    import resource
+
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    wanted = 65_536 if hard == resource.RLIM_INFINITY else min(hard, 65_536)
+    if soft != resource.RLIM_INFINITY and soft < wanted:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (wanted, hard))
 
 
 def announce(runtime: Runtime, browser: bool) -> None:

@@ -152,6 +152,10 @@ class RedisServer:
             "appendfsync": "no",
             "auto-aof-rewrite-min-size": "32mb",
             "maxmemory-policy": "noeviction",
+            # Finished tasks stay for an hour. Set aside for each one's log: the default is 4 KiB. Its hash stays in
+            # the compact form also with an outcome in it (the name is that of 6.2, which later versions know too)
+            "stream-node-max-bytes": "1024",
+            "hash-max-ziplist-value": "4096",
             "daemonize": "no",
         }
         return [str(self._executable), *(part for name, value in options.items() for part in (f"--{name}", value))]

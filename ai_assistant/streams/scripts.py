@@ -195,7 +195,7 @@ if c == 'queued' and s[3] ~= 'queued' then return -2 end
 if c == 'no_worker' and not (s[3] == 'queued' and now() - tonumber(s[5]) >= tonumber(ARGV[14])) then return -2 end
 if c == 'dead' and not (s[3] == 'running' and dead(KEYS[8], s[4], s[7], ARGV[14])) then return -2 end
 redis.call('XADD', KEYS[2], seq .. '-0', 'e', ARGV[6])
-redis.call('XADD', KEYS[3], '*', 'status', ARGV[4])
+redis.call('RPUSH', KEYS[3], ARGV[4])
 redis.call('HSET', KEYS[1], 'status', ARGV[4], 'seq', seq, 'outcome', ARGV[5], 'ended_at', now())
 for i = 1, 3 do redis.call('EXPIRE', KEYS[i], s[8]) end
 redis.call('ZREM', KEYS[4], ARGV[11])

@@ -319,3 +319,16 @@ def test_json_logs_are_json(serve: Callable[..., Serving]) -> None:
     assert any(line["logger"] == "ai_assistant.access" and "chat_completion" in line["message"] for line in lines)
     assert any("ai_progress" in line["message"] for line in lines)
     assert "private words" not in host.text
+
+
+def test_the_limit_of_open_files_is_raised(tmp_path: Path) -> None:
+    import resource
+
+    low = resource.getrlimit(resource.RLIMIT_NOFILE)[1]
+    program = (
+        "import resource; from ai_assistant.cli.serve import raise_file_limit;"
+        f"resource.setrlimit(resource.RLIMIT_NOFILE, (256, {low})); raise_file_limit();"
+        "print(resource.getrlimit(resource.RLIMIT_NOFILE)[0])"
+    )
+    found = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True, timeout=60)
+    assert int(found.stdout) == (65_536 if low == resource.RLIM_INFINITY else min(low, 65_536))
