@@ -18,8 +18,10 @@ USERS = sa.Table(
     sa.Column("enabled", sa.Boolean, nullable=False, default=True),
     sa.Column("password", sa.String(255), nullable=True),
     sa.Column("created", sa.Double, nullable=False),
+    sa.Column("from_config", sa.Boolean, nullable=False, default=False, server_default=sa.false()),
 )
-"""`password` is a hash of `passwords.py`, or null: then the user cannot log in by password."""
+"""`password` is a hash of `passwords.py`, or null: then the user cannot log in by password. `from_config`: whether the
+configuration had the user at the last start."""
 
 SESSIONS = sa.Table(
     "host_session",

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import logging
+
 from ai_assistant.core.errors import ConfigError
 from ai_assistant.core.session import ADMINISTRATOR, MANAGER_ROLE
 from ai_assistant.host.apikeys import ApiKeys
@@ -11,6 +13,8 @@ from ai_assistant.host.database import Database
 from ai_assistant.host.origin import is_loopback
 from ai_assistant.host.sessions import Sessions
 from ai_assistant.host.users import Users, check_name
+
+log = logging.getLogger(__name__)
 
 #: Label of the key that other commands on this machine use while the host runs.
 RUN_LABEL = "this machine's commands"
@@ -33,6 +37,8 @@ def prepare_accounts(config: HostConfig, database: Database) -> Auth:
             password=user.password,
             password_hash=user.password_hash,
         )
+    for name in auth.users.follow_config(user.name for user in config.users if user.name != ADMINISTRATOR):
+        log.warning("user %s is no longer in the configuration and is kept out", name)
     auth.api_keys.revoke_label(RUN_LABEL)
     if not is_loopback(config.host) and not auth.users.any_password():
         raise ConfigError(

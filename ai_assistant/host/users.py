@@ -87,6 +87,21 @@ class Users:
             self._store_password(name, password_hash)
         return user_of(row)
 
+    def follow_config(self, names: Iterable[str]) -> list[str]:
+        """Lets in whom the configuration has anew, and keeps out whom it had at the last start and has no more; gives
+        the names of these. Users who were never in it are left alone."""
+        names = set(names)
+        with self._database.read() as connection:
+            known = connection.execute(sa.select(USERS.c.name, USERS.c.from_config)).all()
+        for name, had in known:
+            if name in names and not had:
+                self._update(name, from_config=True, enabled=True)
+        gone = [name for name, had in known if had and name not in names]
+        for name in gone:
+            self._update(name, from_config=False)
+            self.set_enabled(name, False)
+        return gone
+
     def set_enabled(self, name: str, enabled: bool) -> None:
         """Lets a user in or keeps them out; disabling ends their sessions. Raises DoesNotExistError."""
         self._must(name)
