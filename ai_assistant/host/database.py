@@ -10,7 +10,9 @@ Every call blocks: none of them belongs on an event loop. Safe to use from sever
 from __future__ import annotations
 
 import os
+import sqlite3
 import threading
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -28,7 +30,6 @@ BUSY_TIMEOUT_S = 10.0
 """How long a write waits for another one before it gives up with 503."""
 
 PRAGMAS = (
-    "PRAGMA journal_mode = WAL",  # readers and the writer do not stop each other
     "PRAGMA synchronous = NORMAL",  # with WAL: a power cut may lose the last commits, never consistency
     "PRAGMA foreign_keys = ON",
     "PRAGMA journal_size_limit = 67108864",
@@ -204,8 +205,25 @@ def _create_private(path: Path) -> None:
 
 def _prepare_sqlite(connection: Any, _record: Any) -> None:
     connection.isolation_level = None
+    _use_wal(connection)
     for pragma in PRAGMAS:
         connection.execute(pragma)
+
+
+def _use_wal(connection: Any) -> None:
+    """With a write-ahead log readers and the writer do not stop each other. It stays with the file.
+
+    Two processes that make the same file at the same time both try to switch it on, and SQLite does not wait for a
+    lock there (its busy handler is not called; sqlite.org/c3ref/busy_handler.html): so this waits.
+    """
+    deadline = time.monotonic() + BUSY_TIMEOUT_S
+    while connection.execute("PRAGMA journal_mode").fetchone()[0] != "wal":
+        try:
+            connection.execute("PRAGMA journal_mode = WAL")
+        except sqlite3.OperationalError as error:
+            if "locked" not in str(error) or time.monotonic() > deadline:
+                raise
+            time.sleep(0.01)
 
 
 def _begin_sqlite(connection: sa.Connection) -> None:

@@ -373,3 +373,13 @@ def test_every_doctype_can_be_made_a_table_on_every_dialect(doctype):
     table = doctype_table(doctype, metadata) if table is None else table
     for dialect in (mysql, postgresql, sqlite):
         assert "CREATE TABLE" in str(CreateTable(table).compile(dialect=dialect.dialect()))
+
+
+def test_a_file_that_another_process_is_making_is_waited_for(tmp_path):
+    other = sqlite3.connect(tmp_path / "new.db", isolation_level=None, check_same_thread=False)
+    other.execute("BEGIN IMMEDIATE")
+    other.execute("CREATE TABLE t (a)")
+    threading.Timer(0.5, lambda: other.execute("COMMIT")).start()
+    with Database.open(tmp_path / "new.db").read() as connection:
+        assert connection.scalar(sa.text("PRAGMA journal_mode")) == "wal"
+    other.close()
