@@ -11,10 +11,10 @@ import socketio
 from socketio.exceptions import SocketIOError
 
 from ai_assistant.cli.remote import Remote, RemoteError
+from ai_assistant.core.events import TERMINAL_TYPES
 
 log = logging.getLogger("ai_assistant.cli")
 
-TERMINAL = frozenset({"completion", "error", "cancelled"})
 CONNECT_S = 5
 POLL_S = 0.3
 QUIET_S = 10.0
@@ -84,7 +84,7 @@ class Follower:
                 seen += 1
                 event = early.pop(seen)
                 yield event
-                if event["type"] in TERMINAL:
+                if event["type"] in TERMINAL_TYPES:
                     return
 
     async def _next(self) -> dict[str, Any] | None:

@@ -14,7 +14,7 @@ AssistantError
 
 from __future__ import annotations
 
-from typing import Literal, get_args
+from typing import Literal
 
 ErrorCode = Literal[
     "invalid_request",
@@ -30,7 +30,6 @@ ErrorCode = Literal[
     "no_worker",
     "internal",
 ]
-ERROR_CODES: tuple[str, ...] = get_args(ErrorCode)
 
 #: Codes after which the same request may succeed later without any change to it.
 RETRYABLE_CODES = frozenset(

@@ -104,10 +104,6 @@ class ChunkWriter:
         else:
             call.held += arguments
 
-    def arguments_of(self, key: Any) -> bool:
-        """Whether a call with this provider's key is known."""
-        return any(call.key == key for call in self._calls)
-
     def finish(self, reason: FinishReason, usage: Usage | None, model: str | None, **extra: Any) -> None:
         """The end: flush what was held back, then exactly one `Finish`."""
         if self.finished:

@@ -23,7 +23,6 @@ from ai_assistant.host.sessions import Session
 PUBLIC = Path(ai_assistant.__file__).parent / "public"
 INDEX = PUBLIC / "page" / "index.html"
 PLACEHOLDER = "<!--boot-->"
-ASSET_PREFIX = "/assets/ai_assistant/"
 #: Files whose name carries a hash never change; others are asked for again each time.
 IMMUTABLE, REVALIDATE = "public, max-age=31536000, immutable", "no-cache"
 
