@@ -102,7 +102,7 @@ class TaskQueue:
         """Makes the task this worker's own and takes its entry off the queue; `None` when it is not to be run."""
         reply = await self.run(
             scripts.CLAIM,
-            [names.TaskKeys(entry.ref).task, self.keys.queue, names.TaskKeys(entry.ref).log],
+            [names.TaskKeys(entry.ref).task, self.keys.queue, names.TaskKeys(entry.ref).log, self.keys.workers],
             [entry.gen, self.worker, entry.id, names.GROUP],
         )
         return task_of(pairs(reply)) if reply else None

@@ -115,8 +115,9 @@ end
 return {snapshot, at, rows}
 """)
 
-# KEYS task queue log   ARGV 1 gen 2 worker 3 entry 4 group
-# returns the fields of the task, or an empty list when it is not to be run
+# KEYS task queue log workers   ARGV 1 gen 2 worker 3 entry 4 group
+# returns the fields of the task, or an empty list when it is not to be run. It is a heartbeat too: a Redis that came
+# back empty knows no worker, and any reader would take the task away before its worker's next one
 CLAIM: Final = Script("""
 redis.call('XACK', KEYS[2], ARGV[4], ARGV[3])
 redis.call('XDEL', KEYS[2], ARGV[3])
@@ -124,6 +125,7 @@ local s = redis.call('HMGET', KEYS[1], 'gen', 'status', 'worker', 'ttl')
 if s[1] ~= ARGV[1] then return {} end
 if s[2] == 'queued' then
   redis.call('HSET', KEYS[1], 'status', 'running', 'worker', ARGV[2], 'beat', now())
+  redis.call('ZADD', KEYS[4], now(), ARGV[2])
   for _, key in ipairs({KEYS[1], KEYS[3]}) do redis.call('EXPIRE', key, s[4]) end
 elseif not (s[2] == 'running' and s[3] == ARGV[2]) then
   return {}

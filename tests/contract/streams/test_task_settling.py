@@ -214,6 +214,17 @@ async def test_a_claim_whose_answer_was_lost_is_made_again(tasks: Tasks, redis_u
         assert await other.queue.claim(entry) is None
 
 
+async def test_a_claimed_task_is_safe_before_its_workers_first_heartbeat(tasks: Tasks, redis_url: str) -> None:
+    """Redis came back empty: the worker reads the queue again sooner than it beats."""
+    ref = start(tasks)
+    async with Hands(redis_url) as hands:
+        (entry,) = await hands.queue.take(1, 500)
+        assert (await hands.queue.claim(entry)).ref == ref
+        assert tasks.workers()[0]["worker"] == hands.queue.worker
+        task = tasks.get(ref)
+        assert (task.status, task.gen) == ("running", 1)
+
+
 async def test_entries_that_were_read_and_never_claimed_come_to_another(
     tasks: Tasks, redis_url: str, client: redis.Redis, monkeypatch
 ) -> None:
