@@ -10,6 +10,9 @@ app_license = "mit"
 # v15 checks arguments of whitelisted methods by their annotations; without one, loading the method is an error
 require_type_annotated_api_methods = True
 
+# v15 gives a whitelisted method no other way to the headers of an error: Retry-After
+after_request = ["ai_assistant.site.errors.add_retry_after"]
+
 after_install = "ai_assistant.install.after_install"
 
 permission_query_conditions = {

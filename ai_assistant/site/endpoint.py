@@ -1,0 +1,63 @@
+"""Whitelists the endpoints of `api/` on a site, and answers them for the request's user."""
+
+from __future__ import annotations
+
+import functools
+from collections.abc import Callable
+from typing import Any
+
+import frappe
+import msgspec
+
+from ai_assistant.core.endpoint import use_host
+from ai_assistant.core.errors import ApiError, PermissionError_
+from ai_assistant.core.session import ADMINISTRATOR, GUEST, MANAGER_ROLE
+from ai_assistant.site import errors
+
+USER_ROLE = "AI User"
+ROLES = frozenset({USER_ROLE, MANAGER_ROLE, "System Manager"})
+"""Any of them opens the endpoints: a website's customers, who are users too, must not spend an organisation's money."""
+
+
+def whitelist(function: Callable[..., Any], *, methods: tuple[str, ...], allow_guest: bool) -> Callable[..., Any]:
+    """The function as Frappe calls it.
+
+    The wrapper has the function's signature but no annotations: pydantic's answer to a wrong type has no text where
+    tracebacks are switched off (v15), while the core names the field. What the core is given is checked by it alone.
+    """
+
+    @functools.wraps(function)
+    def answer(*args: Any, **kwargs: Any) -> Any:
+        from ai_assistant.site.calls import count_call
+        from ai_assistant.site.request import SiteRequest
+
+        try:
+            count_call()
+            if not allow_guest:
+                require_role()
+            use_host(SiteRequest())
+            return plain(function(*args, **kwargs))
+        except ApiError as error:
+            errors.throw(error)
+
+    answer.__annotations__ = {}
+    return frappe.whitelist(methods=list(methods), allow_guest=allow_guest)(answer)
+
+
+def require_role() -> None:
+    """Raises PermissionError_ for a user who may log in, but has no part in the assistant."""
+    user = frappe.session.user
+    if user == ADMINISTRATOR or user == GUEST or not ROLES.isdisjoint(frappe.get_roles()):
+        return
+    raise PermissionError_(f"{user} has none of the roles that may use the assistant; ask for the role {USER_ROLE}")
+
+
+def plain(value: Any) -> Any:
+    """Built-in data, which Frappe's JSON can write: events come as the raw JSON that is in Redis."""
+    if isinstance(value, msgspec.Raw):
+        return msgspec.json.decode(value)
+    if isinstance(value, dict):
+        return {key: plain(item) for key, item in value.items()}
+    if isinstance(value, list | tuple):
+        return [plain(item) for item in value]
+    return value

@@ -1,0 +1,49 @@
+"""The core's errors as Frappe answers them: status by class, text under `_server_messages`."""
+
+from __future__ import annotations
+
+from typing import NoReturn
+
+import frappe
+
+from ai_assistant.core.errors import (
+    ApiError,
+    AuthenticationError,
+    DoesNotExistError,
+    PermissionError_,
+    ServiceUnavailableError,
+    TooManyRequestsError,
+    ValidationError,
+)
+
+
+class ServiceUnavailable(Exception):
+    """Redis is away, or the backlog is full. Frappe v15 has no class for 503 but that of a stopped site."""
+
+    http_status_code = 503
+
+
+CLASSES: dict[type[ApiError], type[Exception]] = {
+    ValidationError: frappe.ValidationError,
+    AuthenticationError: frappe.AuthenticationError,
+    PermissionError_: frappe.PermissionError,
+    DoesNotExistError: frappe.DoesNotExistError,
+    TooManyRequestsError: frappe.TooManyRequestsError,
+    ServiceUnavailableError: ServiceUnavailable,
+}
+
+
+def throw(error: ApiError) -> NoReturn:
+    """Raises Frappe's exception for `error`. The Desk shows its text as HTML, and it may hold what a caller sent."""
+    frappe.local.flags.ai_assistant_retry_after = error.retry_after
+    text = error.message.encode("utf-8", "replace").decode()
+    text = text.replace("&", "&amp;").replace("<", "&lt;").replace(">", "&gt;")
+    frappe.throw(text, CLASSES.get(type(error), frappe.ValidationError))
+    raise AssertionError  # frappe.throw always raises, but does not say so in its type
+
+
+def add_retry_after(response=None, request=None):
+    """Hook `after_request`: tells a refused caller when to try again. v15 has no other way to an error's headers."""
+    seconds = frappe.local.flags.get("ai_assistant_retry_after")
+    if seconds is not None and response is not None:
+        response.headers["Retry-After"] = str(max(1, round(seconds)))

@@ -1,0 +1,54 @@
+"""The RequestHost of one web request on a site."""
+
+from __future__ import annotations
+
+from functools import cached_property
+from typing import Any
+
+import frappe
+
+from ai_assistant.core.model import ModelConfig, ModelFacts
+from ai_assistant.core.session import User
+from ai_assistant.core.task import TaskRef
+from ai_assistant.gateway.prices import public_facts
+from ai_assistant.site import bench
+from ai_assistant.site.access import SiteStores
+from ai_assistant.site.waiting import wait_for_end
+
+
+class SiteRequest:
+    """`core.ports.RequestHost` over `frappe.local`: its user, its transaction."""
+
+    @property
+    def site(self) -> str:
+        """The site's name."""
+        return frappe.local.site
+
+    def user(self) -> User:
+        """The user that Frappe authenticated."""
+        return self._user
+
+    @cached_property
+    def _user(self) -> User:
+        name = frappe.session.user
+        return User(name=name, roles=frozenset(frappe.get_roles(name)))
+
+    def access(self) -> SiteStores:
+        """The stores, in the request's transaction; models come without their keys."""
+        return self._stores
+
+    @cached_property
+    def _stores(self) -> SiteStores:
+        return SiteStores(with_keys=False)
+
+    def tasks(self) -> bench.SiteTasks:
+        """The bench's tasks."""
+        return bench.tasks()
+
+    def facts(self, model: ModelConfig) -> ModelFacts:
+        """Context window and capabilities, from LiteLLM's table."""
+        return public_facts(model)
+
+    def wait(self, ref: TaskRef, timeout: float) -> dict[str, Any]:
+        """The view of the ended task, or of the running one; see `core.ports.RequestHost.wait`."""
+        return wait_for_end(ref, timeout, self._stores.settings()).view()
