@@ -13,7 +13,9 @@ require_type_annotated_api_methods = True
 # v15 gives a whitelisted method no other way to the headers of an error: Retry-After
 after_request = ["ai_assistant.site.errors.add_retry_after"]
 
+before_install = "ai_assistant.install.before_install"
 after_install = "ai_assistant.install.after_install"
+after_uninstall = "ai_assistant.uninstall.after_uninstall"
 
 permission_query_conditions = {
     "AI Conversation": "ai_assistant.permissions.conversation_query",

@@ -1,23 +1,41 @@
 """What an installation on a site needs besides the DocTypes: roles, and settings that can be edited at once."""
 
+import json
+
 import frappe
 
 from ai_assistant.core.settings import Settings
 
 ROLES = ("AI User", "AI Manager")
+MADE_ROLES = "ai_assistant_made_roles"
+"""The site-wide default that says which of the roles this app made: `uninstall.py` takes away no others."""
+
+
+def before_install():
+    """Makes the roles before the DocTypes come: Frappe would make them on the way, and nobody could tell which of them
+    the site had already."""
+    make_roles()
 
 
 def after_install():
     """Run by `bench install-app`; a second run changes nothing."""
-    make_roles()
     fill_settings()
 
 
 def make_roles():
     """AI User reads the models and their own conversations; AI Manager configures, and reads everybody's."""
+    made = made_roles()
     for role in ROLES:
         if not frappe.db.exists("Role", role):
             frappe.get_doc({"doctype": "Role", "role_name": role, "desk_access": 1}).insert(ignore_permissions=True)
+            made.append(role)
+    if made != made_roles():
+        frappe.db.set_global(MADE_ROLES, json.dumps(made))
+
+
+def made_roles():
+    """The roles that this app made on this site."""
+    return json.loads(frappe.db.get_global(MADE_ROLES) or "[]")
 
 
 def fill_settings():
