@@ -6,7 +6,7 @@ import os
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol
 
 import httpx
 import pytest
@@ -17,6 +17,7 @@ from .background import Background
 from .client import Client
 from .host import USER, USER2, EmbeddedHost
 from .script import Script
+from .site import Desk, TightSite
 from .sockets import Listener
 from .upstream import Upstream
 
@@ -150,22 +151,45 @@ def only_embedded(host: Host) -> None:
 
 
 @pytest.fixture
-def embedded(host: Host) -> EmbeddedHost:
-    """The process of the embedded host, for what is seen from the same machine only."""
-    if host.process is None:
-        pytest.skip("needs an embedded host that the suite started itself")
-    return host.process
+def worker_log(host: Host) -> Callable[[], str]:
+    """Reads what the worker has logged so far."""
+    if host.process is not None:
+        return host.process.log
+    path = os.environ.get("AI_ASSISTANT_WORKER_LOG")
+    if not path:
+        pytest.skip("set AI_ASSISTANT_WORKER_LOG to the file with the worker's log at DEBUG")
+    return lambda: Path(path).read_text(errors="replace")
 
 
-@pytest.fixture(scope="session")
-def tight(upstream: Upstream, tmp_path_factory: pytest.TempPathFactory) -> Iterator[EmbeddedHost]:
-    """A second embedded host with small limits and a short log, on the same provider."""
-    if os.environ.get("AI_ASSISTANT_URL"):
-        pytest.skip("needs a host with small limits; only an embedded one is started with them")
-    limits = "[limits]\nrequests_per_minute = 6\nconcurrent_tasks = 2\ntokens_per_day = 300000\n"
-    tasks = "[tasks]\nmax_log_bytes = 100000\n"
-    with EmbeddedHost(tmp_path_factory.mktemp("tight"), upstream.address, settings=limits + tasks) as process:
+class TightHost(Protocol):
+    """A host with small limits: 6 requests a minute, 2 tasks at once, 300,000 tokens a day, 100,000 bytes of log."""
+
+    def login(self, name: str) -> Client:
+        """A session of USER, USER2, USER3 of `host.py`, or of Administrator."""
+        ...
+
+
+@pytest.fixture(scope="module")
+def tight(upstream: Upstream, tmp_path_factory: pytest.TempPathFactory) -> Iterator[TightHost]:
+    """A second embedded host with small limits and a short log, on the same provider; or the given site, with such
+    settings and fresh users for as long as the module runs."""
+    limits = {"requests_per_minute": 6, "concurrent_tasks": 2, "tokens_per_day": 300_000}
+    tasks = {"max_log_bytes": 100_000}
+    if url := os.environ.get("AI_ASSISTANT_URL", "").rstrip("/"):
+        password = os.environ.get("AI_ASSISTANT_ADMIN_PASSWORD")
+        if not password:
+            pytest.skip("changes the site's settings for a while: set AI_ASSISTANT_ADMIN_PASSWORD to allow it")
+        with TightSite(Desk(url, os.environ["AI_ASSISTANT_SITE"], password), url, limits | tasks) as site:
+            yield site
+        return
+    settings = toml_table("limits", limits) + toml_table("tasks", tasks)
+    with EmbeddedHost(tmp_path_factory.mktemp("tight"), upstream.address, settings=settings) as process:
         yield process
+
+
+def toml_table(name: str, values: dict[str, int]) -> str:
+    """A table of whole numbers in TOML."""
+    return f"[{name}]\n" + "".join(f"{key} = {value}\n" for key, value in values.items())
 
 
 @pytest.fixture
@@ -180,7 +204,7 @@ def listener(host: Host, background: Background) -> Iterator[Callable[[], Listen
     made: list[Listener] = []
 
     def make() -> Listener:
-        made.append(Listener(background, host.socket_url, host.site))
+        made.append(Listener(background, host.socket_url, host.site, origin=host.url))
         return made[-1]
 
     yield make

@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from .catalogue import API_KEY, ROLE, models, toml, with_key
+from .client import Client
 
 START_S = 90.0
 STOP_S = 30.0
@@ -66,6 +67,10 @@ class EmbeddedHost:
         """The process."""
         assert self._process is not None
         return self._process.pid
+
+    def login(self, name: str) -> Client:
+        """A session of one of the users, or of Administrator."""
+        return Client(self.url).login(name, self.passwords.get(name, self.admin_password))
 
     def log(self) -> str:
         """All that it has written so far."""

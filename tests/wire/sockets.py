@@ -19,9 +19,11 @@ PATIENCE = 20.0
 class Listener:
     """One socket. Keeps every `ai_progress` in the order of its arrival."""
 
-    def __init__(self, background: Background, url: str, site: str):
+    def __init__(self, background: Background, url: str, site: str, *, origin: str = ""):
+        """`origin`: of the page that would connect, where that is not the socket's own address."""
         self._background = background
         self._url = url
+        self._origin = origin or url
         self.namespace = f"/{site}"
         self.events: list[dict[str, Any]] = []
         self.others: list[tuple[str, Any]] = []
@@ -39,7 +41,7 @@ class Listener:
     ) -> Listener:
         """Connect with a session's id or a whole Cookie header and an API key. Raises SocketRefused."""
         self.namespace = namespace or self.namespace
-        headers = _headers(self._url if origin == "same" else origin, cookie or (sid and f"sid={sid}"), token)
+        headers = _headers(self._origin if origin == "same" else origin, cookie or (sid and f"sid={sid}"), token)
         self._background.run(self._connect(headers, transports or ["websocket"]))
         return self
 

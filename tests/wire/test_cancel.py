@@ -7,7 +7,7 @@ from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 
 from .chunks import answer, text, thought
-from .client import Client, text_of
+from .client import Client, new_id, text_of
 from .events import checked
 from .script import Endless, Hold, Script
 
@@ -53,7 +53,7 @@ def test_a_waiting_call_gets_the_cancelled_task(user: Client, script: Scripts) -
     played = script([text("Partly"), Hold()])
     with ThreadPoolExecutor(1) as pool, Client(user.base_url) as second:
         second.http.cookies.set("sid", user.sid)
-        task_id = "6a3f0d52-0d8e-4c2d-9a51-b3f6b0a51c77"
+        task_id = new_id()
         waiting = pool.submit(second.chat, played.messages(), task_id=task_id)
         played.wait_for_call()
         user.events_until(task_id, lambda events: text_of(events) == "Partly")

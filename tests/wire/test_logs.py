@@ -1,4 +1,4 @@
-"""What the embedded host writes (S1.3): each emission at DEBUG, a line per task at INFO, none of the content."""
+"""What the worker writes (S1.3): each emission at DEBUG, a line per task at INFO, none of the content."""
 
 from __future__ import annotations
 
@@ -7,40 +7,40 @@ from collections.abc import Callable
 
 from .chunks import answer
 from .client import Client
-from .host import EmbeddedHost
 from .script import Script, refusal
 
 Scripts = Callable[..., Script]
+Log = Callable[[], str]
 
 
-def lines_of(embedded: EmbeddedHost, task_id: str) -> list[str]:
-    return [line for line in embedded.log().splitlines() if task_id in line]
+def lines_of(worker_log: Log, task_id: str) -> list[str]:
+    return [line for line in worker_log().splitlines() if task_id in line]
 
 
-def test_each_emission_is_logged_without_its_content(embedded: EmbeddedHost, user: Client, script: Scripts) -> None:
+def test_each_emission_is_logged_without_its_content(worker_log: Log, user: Client, script: Scripts) -> None:
     played = script(answer("Xylophone answer.", reasoning="Quixotic thought."))
     task = user.chat(played.messages("Zeppelin question"))
-    log = embedded.log()
+    log = worker_log()
     for kind in ("reasoning", "text", "completion"):
         emitted = [line for line in log.splitlines() if "ai_progress" in line and kind in line]
         assert emitted, f"no line for an emission of {kind}"
         assert any(re.search(r"\d", line) for line in emitted)
-    assert lines_of(embedded, task["task_id"]), "a summary of the task"
+    assert lines_of(worker_log, task["task_id"]), "a summary of the task"
     for content in ("Xylophone", "Quixotic", "Zeppelin"):
         assert content not in log
 
 
-def test_a_failure_is_logged_without_secret_and_trace(embedded: EmbeddedHost, user: Client, script: Scripts) -> None:
+def test_a_failure_is_logged_without_secret_and_trace(worker_log: Log, user: Client, script: Scripts) -> None:
     played = script(refusal(401, "Incorrect API key provided: wire-test-key-0123456789abcdef"))
     task = user.chat(played.messages(), model="shaky")
     user.chat(script(answer()).messages(), model="shaky")
-    assert any("provider_auth" in line for line in lines_of(embedded, task["task_id"]))
-    assert "wire-test-key" not in embedded.log()
+    assert any("provider_auth" in line for line in lines_of(worker_log, task["task_id"]))
+    assert "wire-test-key" not in worker_log()
 
 
-def test_nothing_went_wrong_unnoticed(embedded: EmbeddedHost, user: Client) -> None:
+def test_nothing_went_wrong_unnoticed(worker_log: Log, user: Client) -> None:
     """By now most of the suite has run, bad input and failing providers included: none of it is a fault of the host."""
     assert user.get("status")["ok"]
-    log = embedded.log()
+    log = worker_log()
     at = log.find("Traceback")
     assert at < 0, log[max(0, at - 1000) : at + 2500]

@@ -25,7 +25,8 @@ pytestmark = [
 
 @pytest.mark.parametrize("transports", ["websocket", "polling", "polling,websocket"])
 def test_socket_io_client(host: Host, user: Client, script: Scripts, transports: str) -> None:
-    with NodeListener(host.socket_url, host.site, WIRE_SID=user.sid, WIRE_TRANSPORTS=transports) as client:
+    environment = {"WIRE_ORIGIN": host.url, "WIRE_SID": user.sid, "WIRE_TRANSPORTS": transports}
+    with NodeListener(host.socket_url, host.site, **environment) as client:
         assert client.next()["connected"]
         task_id = user.start(script(answer("To Node.", reasoning="Über 世界 👩‍🚀.")).messages())
         record = checked(client.events_of(task_id), task_id)
@@ -34,7 +35,7 @@ def test_socket_io_client(host: Host, user: Client, script: Scripts, transports:
 
 
 def test_socket_io_client_with_an_api_key(host: Host, keyed: Client, script: Scripts) -> None:
-    environment = {"WIRE_TOKEN": host.api_key, "WIRE_COOKIE": "any=cookie"}
+    environment = {"WIRE_ORIGIN": host.url, "WIRE_TOKEN": host.api_key, "WIRE_COOKIE": "any=cookie"}
     with NodeListener(host.socket_url, host.site, **environment) as client:
         assert client.next()["connected"]
         task_id = keyed.start(script(answer("By key.")).messages())
@@ -62,9 +63,8 @@ def check_sdk(found: dict[str, Any], name: str) -> None:
 def test_frappe_js_sdk(host: Host, script: Scripts) -> None:
     """Login by password, calls, an error, events, logout."""
     messages = json.dumps(script(answer("To the SDK.")).messages())
-    found = run(
-        "sdk.mjs", host.url, host.site, WIRE_USER=host.user, WIRE_PASSWORD=host.password, WIRE_MESSAGES=messages
-    )
+    environment = {"WIRE_USER": host.user, "WIRE_PASSWORD": host.password, "WIRE_SOCKET_URL": host.socket_url}
+    found = run("sdk.mjs", host.url, host.site, WIRE_MESSAGES=messages, **environment)
     assert found["login"]["message"] == "Logged In"
     check_sdk(found, host.user)
 
@@ -72,4 +72,5 @@ def test_frappe_js_sdk(host: Host, script: Scripts) -> None:
 def test_frappe_js_sdk_with_an_api_key(host: Host, keyed: Client, script: Scripts) -> None:
     messages = json.dumps(script(answer("To the SDK.")).messages())
     name = keyed.http.get("/api/method/frappe.auth.get_logged_user").json()["message"]
-    check_sdk(run("sdk.mjs", host.url, host.site, WIRE_TOKEN=host.api_key, WIRE_MESSAGES=messages), name)
+    environment = {"WIRE_TOKEN": host.api_key, "WIRE_SOCKET_URL": host.socket_url}
+    check_sdk(run("sdk.mjs", host.url, host.site, WIRE_MESSAGES=messages, **environment), name)

@@ -9,8 +9,9 @@ import pytest
 
 from .chunks import DONE, answer, finish, text, thought
 from .client import Client, text_of
+from .conftest import TightHost
 from .events import checked
-from .host import USER2, EmbeddedHost
+from .host import USER2
 from .script import Gate, Pause, Script
 from .sockets import Listener
 
@@ -117,10 +118,10 @@ def test_another_users_events_are_unknown(user: Client, other: Client, ask: Ask)
 
 
 @pytest.fixture(scope="module")
-def brief(tight: EmbeddedHost) -> Iterator[Client]:
+def brief(tight: TightHost) -> Iterator[Client]:
     """A user of the host whose logs are short."""
-    with Client(tight.url) as client:
-        yield client.login(USER2, tight.passwords[USER2])
+    with tight.login(USER2) as client:
+        yield client
 
 
 def test_a_trimmed_log_begins_with_a_snapshot(brief: Client, script: Scripts) -> None:

@@ -1,12 +1,12 @@
 // Logs in, calls and follows a task with frappe-js-sdk alone and with socket.io-client beside it, as an application
 // built on the SDK does; prints one JSON document.
 //
-//   node sdk.mjs <url> <site>     environment: WIRE_USER and WIRE_PASSWORD, or WIRE_TOKEN; WIRE_MESSAGES
+//   node sdk.mjs <url> <site>     environment: WIRE_USER and WIRE_PASSWORD, or WIRE_TOKEN; WIRE_MESSAGES, WIRE_SOCKET_URL
 import { FrappeApp } from "frappe-js-sdk";
 import { io } from "socket.io-client";
 
 const [url, site] = process.argv.slice(2);
-const { WIRE_USER, WIRE_PASSWORD, WIRE_TOKEN, WIRE_MESSAGES } = process.env;
+const { WIRE_USER, WIRE_PASSWORD, WIRE_TOKEN, WIRE_MESSAGES, WIRE_SOCKET_URL } = process.env;
 const byToken = WIRE_TOKEN ? { useToken: true, token: () => WIRE_TOKEN, type: "token" } : undefined;
 const app = new FrappeApp(url, byToken);
 let cookie = WIRE_TOKEN ? "any=cookie" : "";
@@ -29,7 +29,7 @@ const found = {};
 if (!WIRE_TOKEN) found.login = await app.auth().loginWithUsernamePassword({ username: WIRE_USER, password: WIRE_PASSWORD });
 found.user = await app.auth().getLoggedInUser();
 
-const socket = io(`${url}/${site}`, {
+const socket = io(`${WIRE_SOCKET_URL ?? url}/${site}`, {
   extraHeaders: {
     Origin: new URL(url).origin,
     Cookie: cookie,
