@@ -47,7 +47,7 @@ def whitelist(function: Callable[..., Any], *, methods: tuple[str, ...], allow_g
 def require_role() -> None:
     """Raises PermissionError_ for a user who may log in, but has no part in the assistant."""
     user = frappe.session.user
-    if user == ADMINISTRATOR or user == GUEST or not ROLES.isdisjoint(frappe.get_roles()):
+    if user in (ADMINISTRATOR, GUEST) or not ROLES.isdisjoint(frappe.get_roles()):
         return
     raise PermissionError_(f"{user} has none of the roles that may use the assistant; ask for the role {USER_ROLE}")
 

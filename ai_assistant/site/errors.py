@@ -36,9 +36,13 @@ CLASSES: dict[type[ApiError], type[Exception]] = {
 def throw(error: ApiError) -> NoReturn:
     """Raises Frappe's exception for `error`. The Desk shows its text as HTML, and it may hold what a caller sent."""
     frappe.local.flags.ai_assistant_retry_after = error.retry_after
+    frappe.local.flags.disable_traceback = True  # it is an answer, not a failure
     text = error.message.encode("utf-8", "replace").decode()
     text = text.replace("&", "&amp;").replace("<", "&lt;").replace(">", "&gt;")
-    frappe.throw(text, CLASSES.get(type(error), frappe.ValidationError))
+    kind = CLASSES.get(type(error), frappe.ValidationError)
+    # v15 names it only where tracebacks are shown; clients read it everywhere
+    frappe.local.response["exception"] = f"{kind.__module__}.{kind.__name__}: {error.message}"
+    frappe.throw(text, kind)
     raise AssertionError  # frappe.throw always raises, but does not say so in its type
 
 
