@@ -65,13 +65,16 @@ ARGUMENTS = [
 ]
 
 
-def check_answer(response: httpx.Response | Any, host_is_embedded: bool = True) -> None:
-    """A plain answer, whatever was asked."""
+def check_answer(response: httpx.Response | Any, host: Host) -> None:
+    """A plain answer, whatever was asked. What Frappe answers before the app is reached may be a 500 and, where System
+    Settings allow it, show a traceback; the app must not be in it."""
+    body = json.loads(response.content) if "json" in response.headers.get("content-type", "") else {}
+    if not host.is_embedded and isinstance(body, dict) and "exc" in body:
+        assert "ai_assistant/" not in body["exc"], body["exc"][-1500:]
+        return
     assert response.status_code < 500, f"{response.status_code} {response.text[:500]}"
     assert "Traceback" not in response.text
     assert 'File "/' not in response.text
-    if "json" in response.headers.get("content-type", ""):
-        json.loads(response.content)
 
 
 @pytest.fixture(scope="module")
@@ -87,7 +90,9 @@ def api_schema(host: Host) -> Any:
 
 @pytest.mark.parametrize("mode", GenerationMode)
 @pytest.mark.parametrize("method", METHODS)
-def test_what_the_description_allows(api_schema: Any, user: Client, method: str, mode: GenerationMode) -> None:
+def test_what_the_description_allows(
+    host: Host, api_schema: Any, user: Client, method: str, mode: GenerationMode
+) -> None:
     """Requests that fit the description, and ones that do not."""
     name = f"/api/method/ai_assistant.api.{method}"
     path, verbs = api_schema[name], api_schema.raw_schema["paths"][name].keys() & {"get", "post"}
@@ -98,13 +103,18 @@ def test_what_the_description_allows(api_schema: Any, user: Client, method: str,
         @given(path[verb.upper()].as_strategy(generation_mode=mode))
         def run(case: schemathesis.Case) -> None:
             response = case.call(base_url=user.base_url, cookies={"sid": user.sid}, timeout=PATIENCE)
-            check_answer(_plain(response))
-            _check_described(response, case)
+            check_answer(_plain(response), host)
+            if host.is_embedded or not _is_frappes_own(response):
+                _check_described(response, case)
 
         try:
             run()
         except Unsatisfiable:
             assert mode is GenerationMode.NEGATIVE, "an endpoint without arguments has no wrong ones"
+
+
+def _is_frappes_own(response: Any) -> bool:
+    return '"exc"' in response.text
 
 
 def _plain(response: Any) -> Any:
@@ -178,7 +188,7 @@ def test_any_json(user: Client, host: Host, method: str) -> None:
     def run(body: dict[str, Any]) -> None:
         content = json.dumps(body).encode()
         headers = {"Content-Type": "application/json"}
-        check_answer(user.request(method, content=content, headers=headers, timeout=PATIENCE))
+        check_answer(user.request(method, content=content, headers=headers, timeout=PATIENCE), host)
 
     run()
 
@@ -190,8 +200,8 @@ def test_any_query_and_form(user: Client, host: Host, method: str) -> None:
     @QUIET
     @given(st.dictionaries(st.sampled_from(ARGUMENTS), texts, max_size=4))
     def run(fields: dict[str, str]) -> None:
-        check_answer(user.request(method, "GET", params=fields, timeout=PATIENCE))
-        check_answer(user.request(method, "POST", data=fields, timeout=PATIENCE))
+        check_answer(user.request(method, "GET", params=fields, timeout=PATIENCE), host)
+        check_answer(user.request(method, "POST", data=fields, timeout=PATIENCE), host)
 
     run()
 
@@ -204,8 +214,7 @@ def test_any_bytes(user: Client, host: Host, kind: str) -> None:
     @given(st.binary(max_size=300))
     def run(content: bytes) -> None:
         response = user.request("chat_completion", content=content, headers={"Content-Type": kind}, timeout=PATIENCE)
-        if host.is_embedded or response.status_code < 500:
-            check_answer(response)
+        check_answer(response, host)
 
     run()
 
