@@ -113,6 +113,10 @@ def names(kind):
 
 def remove_documents(doctypes):
     """Deletes what people set up for the DocTypes: scripts, reports, notifications, attached files."""
+    # a file looks up what it is attached to, and a webhook's log holds what was sent
+    frappe.db.set_value("File", {"attached_to_doctype": ("in", doctypes)}, "attached_to_name", None)
+    webhooks = frappe.get_all("Webhook", filters={"webhook_doctype": ("in", doctypes)}, pluck="name")
+    frappe.db.delete("Webhook Request Log", {"webhook": ("in", webhooks)})
     for doctype, field in DOCUMENTS.items():
         if frappe.db.table_exists(doctype):
             delete_documents(doctype, {field: ("in", doctypes)})
