@@ -1,9 +1,10 @@
 /** Conversations grouped by how long ago they were changed. */
 import type { ConversationInfo } from "@ai-assistant/client";
+import { later } from "./strings.ts";
 
 const DAY_MS = 86_400_000;
 
-/** Groups in their order, the empty ones left out; the order of the items is kept. */
+/** Groups in their order with their titles in English, the empty ones left out; the order of the items is kept. */
 export function groupByAge(items: readonly ConversationInfo[], now: Date): [string, ConversationInfo[]][] {
   const groups = new Map<string, ConversationInfo[]>();
   for (const item of items) {
@@ -16,10 +17,10 @@ export function groupByAge(items: readonly ConversationInfo[], now: Date): [stri
 function ageOf(modified: string, now: Date): string {
   const midnight = new Date(now.getFullYear(), now.getMonth(), now.getDate()).getTime();
   const time = parseTime(modified);
-  if (Number.isNaN(time) || time >= midnight) return "Today";
-  if (time >= midnight - DAY_MS) return "Yesterday";
-  if (time >= midnight - 7 * DAY_MS) return "Last 7 days";
-  return time >= midnight - 30 * DAY_MS ? "Last 30 days" : "Older";
+  if (Number.isNaN(time) || time >= midnight) return later("Today");
+  if (time >= midnight - DAY_MS) return later("Yesterday");
+  if (time >= midnight - 7 * DAY_MS) return later("Last 7 days");
+  return time >= midnight - 30 * DAY_MS ? later("Last 30 days") : later("Older");
 }
 
 /** Frappe writes `2026-01-31 12:00:00.000000`, which not every browser reads. */

@@ -18,6 +18,7 @@ import { announce } from "./announce.ts";
 import { chatStyles } from "./chat-styles.ts";
 import { downIcon } from "./icons.ts";
 import { StickToEnd } from "./stick.ts";
+import { t } from "./strings.ts";
 import { baseStyles, scrollStyles } from "./theme.ts";
 
 @customElement("ai-chat")
@@ -28,7 +29,7 @@ export class AiChat extends LitElement {
   @property({ attribute: false }) session: ChatSession | null = null;
   @property({ attribute: false }) models: readonly ModelInfo[] = [];
   @property() model = "";
-  @property() greeting = "What would you like to know?";
+  @property() greeting = t("What would you like to know?");
   @property({ attribute: false }) suggestions: readonly string[] = [];
 
   @state() private snapshot: ChatSnapshot | null = null;
@@ -82,11 +83,11 @@ export class AiChat extends LitElement {
     const turns = snapshot?.turns ?? [];
     const empty = !turns.length && !snapshot?.loading && !snapshot?.problem;
     return html`
-      <section class="thread scroll ${empty ? "empty" : ""}" aria-label="Conversation" tabindex="-1">
+      <section class="thread scroll ${empty ? "empty" : ""}" aria-label=${t("Conversation")} tabindex="-1">
         <div class="content">
-          ${empty ? this.#welcome() : html`<h1 class="visually-hidden">${snapshot?.title || "Chat"}</h1>`}
-          ${snapshot?.loading ? html`<p class="hint">Loading…</p>` : nothing}
-          ${snapshot?.problem ? html`<p class="hint" role="alert">${snapshot.problem}</p>` : nothing}
+          ${empty ? this.#welcome() : html`<h1 class="visually-hidden">${snapshot?.title || t("Chat")}</h1>`}
+          ${snapshot?.loading ? html`<p class="hint">${t("Loading…")}</p>` : nothing}
+          ${snapshot?.problem ? html`<p class="hint" role="alert">${t(snapshot.problem)}</p>` : nothing}
           ${repeat(
             foldAttempts(turns),
             ({ turn }) => turn.key,
@@ -105,7 +106,7 @@ export class AiChat extends LitElement {
             this.atEnd
               ? nothing
               : html`<button type="button" class="jump" @click=${() => this.#stick?.jump(true)}
-                  aria-label="Jump to newest" title="Jump to newest">${downIcon}</button>`
+                  aria-label=${t("Jump to newest")} title=${t("Jump to newest")}>${downIcon}</button>`
           }
         </div>
         ${empty ? html`<slot name="notice"></slot>` : nothing}
@@ -190,7 +191,8 @@ export class AiChat extends LitElement {
       await this.session.stop();
     } catch (error) {
       this.stopping = false;
-      this.problem = `The answer could not be stopped. ${error instanceof Error ? error.message : ""}`;
+      const why = error instanceof Error ? t(error.message) : "";
+      this.problem = t("The answer could not be stopped. {0}", why);
     }
   }
 

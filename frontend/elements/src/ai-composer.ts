@@ -2,6 +2,7 @@
 import { css, html, LitElement, nothing } from "lit";
 import { customElement, property, query, state } from "lit/decorators.js";
 import { sendIcon, stopIcon } from "./icons.ts";
+import { t } from "./strings.ts";
 import { baseStyles } from "./theme.ts";
 
 const MAX_HEIGHT_PX = 260;
@@ -36,7 +37,7 @@ export class AiComposer extends LitElement {
   @property({ type: Boolean }) running = false;
   @property({ type: Boolean }) stopping = false;
   @property({ type: Boolean }) disabled = false;
-  @property() placeholder = "Ask anything";
+  @property() placeholder = t("Ask anything");
 
   @state() private text = "";
   @query("textarea") private area!: HTMLTextAreaElement;
@@ -55,7 +56,7 @@ export class AiComposer extends LitElement {
   protected override render() {
     return html`
       <form @submit=${this.#submit}>
-        <textarea rows="1" aria-label="Message" .value=${this.text} placeholder=${this.placeholder}
+        <textarea rows="1" aria-label=${t("Message")} .value=${this.text} placeholder=${this.placeholder}
           ?disabled=${this.disabled} enterkeyhint="send" @input=${this.#input} @keydown=${this.#key}></textarea>
         <div class="bar">
           <div class="tools"><slot></slot></div>
@@ -67,12 +68,12 @@ export class AiComposer extends LitElement {
 
   #sendButton() {
     const empty = !this.text.trim();
-    return html`<button class="round" type="submit" aria-label="Send" title="Send (Enter)"
+    return html`<button class="round" type="submit" aria-label=${t("Send")} title=${t("Send (Enter)")}
       ?disabled=${empty || this.disabled}>${sendIcon}</button>`;
   }
 
   #stopButton() {
-    return html`<button class="round stop" type="button" aria-label="Stop" title="Stop (Escape)"
+    return html`<button class="round stop" type="button" aria-label=${t("Stop")} title=${t("Stop (Escape)")}
       ?disabled=${this.stopping} @click=${this.#stop}>${stopIcon}${nothing}</button>`;
   }
 

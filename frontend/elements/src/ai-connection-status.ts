@@ -2,14 +2,15 @@
 import type { ConnectionState } from "@ai-assistant/client";
 import { css, html, LitElement, nothing, type PropertyValues } from "lit";
 import { customElement, property, state } from "lit/decorators.js";
+import { later, t } from "./strings.ts";
 import { baseStyles } from "./theme.ts";
 
 const WORDS: Record<ConnectionState, string> = {
-  connecting: "Connecting…",
+  connecting: later("Connecting…"),
   live: "",
-  resuming: "Connection lost, resuming…",
-  polling: "No live connection; answers still arrive, a little later",
-  offline: "The server cannot be reached. Trying again…",
+  resuming: later("Connection lost, resuming…"),
+  polling: later("No live connection; answers still arrive, a little later"),
+  offline: later("The server cannot be reached. Trying again…"),
 };
 
 /** A trouble that is over within this time is not worth a word. */
@@ -60,6 +61,6 @@ export class AiConnectionStatus extends LitElement {
 
   protected override render() {
     const words = WORDS[this.shown];
-    return html`<div role="status">${words ? html`<p class=${this.shown}><i></i>${words}</p>` : nothing}</div>`;
+    return html`<div role="status">${words ? html`<p class=${this.shown}><i></i>${t(words)}</p>` : nothing}</div>`;
   }
 }

@@ -6,6 +6,7 @@ import { repeat } from "lit/directives/repeat.js";
 import { groupByAge } from "./ages.ts";
 import { editIcon, newIcon, searchIcon, trashIcon } from "./icons.ts";
 import { listStyles } from "./list-styles.ts";
+import { t } from "./strings.ts";
 import { baseStyles, scrollStyles } from "./theme.ts";
 
 const SEARCH_PAUSE_MS = 250;
@@ -19,6 +20,9 @@ export class AiConversationList extends LitElement {
   @property() current = "";
   @property({ type: Boolean }) loading = false;
   @property() problem = "";
+  /** The address of a conversation, for opening it in another tab. */
+  @property({ attribute: false }) href: (conversation: string) => string = (it) =>
+    `#/c/${encodeURIComponent(it)}`;
   /** More can be asked for with `ai-more`. */
   @property({ type: Boolean }) more = false;
 
@@ -30,23 +34,23 @@ export class AiConversationList extends LitElement {
 
   protected override render() {
     return html`
-      <button type="button" class="new" @click=${() => this.#emit("ai-new")}>${newIcon}<span>New chat</span></button>
-      <label class="search">${searchIcon}<span class="visually-hidden">Search chats</span>
-        <input type="search" placeholder="Search chats" @input=${this.#search}></label>
-      <nav class="scroll" aria-label="Chats">${this.#groups()}</nav>
+      <button type="button" class="new" @click=${() => this.#emit("ai-new")}>${newIcon}<span>${t("New chat")}</span></button>
+      <label class="search">${searchIcon}<span class="visually-hidden">${t("Search chats")}</span>
+        <input type="search" placeholder=${t("Search chats")} @input=${this.#search}></label>
+      <nav class="scroll" aria-label=${t("Chats")}>${this.#groups()}</nav>
       ${this.#confirmation()}
     `;
   }
 
   #groups() {
-    if (this.problem) return html`<p class="empty">${this.problem}</p>`;
+    if (this.problem) return html`<p class="empty">${t(this.problem)}</p>`;
     if (!this.items.length) return html`<p class="empty">${this.#emptyWords()}</p>`;
     return html`
       ${repeat(
         groupByAge(this.items, new Date()),
         ([title]) => title,
         ([title, items]) => html`
-          <h2>${title}</h2>
+          <h2>${t(title)}</h2>
           <ul>${repeat(
             items,
             (it) => it.name,
@@ -54,13 +58,13 @@ export class AiConversationList extends LitElement {
           )}</ul>
         `,
       )}
-      ${this.more ? html`<button type="button" class="quiet" @click=${() => this.#emit("ai-more")}>Show older</button>` : nothing}
+      ${this.more ? html`<button type="button" class="quiet" @click=${() => this.#emit("ai-more")}>${t("Show older")}</button>` : nothing}
     `;
   }
 
   #emptyWords(): string {
-    if (this.loading) return "Loading…";
-    return this.searched ? "Nothing found." : "Your chats will be listed here.";
+    if (this.loading) return t("Loading…");
+    return this.searched ? t("Nothing found.") : t("Your chats will be listed here.");
   }
 
   #row(item: ConversationInfo) {
@@ -68,12 +72,12 @@ export class AiConversationList extends LitElement {
     const current = item.name === this.current;
     return html`
       <li class=${current ? "current" : ""} data-name=${item.name}>
-        <a href="#/c/${encodeURIComponent(item.name)}" aria-current=${current ? "page" : nothing} title=${item.title}
-          @click=${(event: Event) => this.#open(event, item)}>${item.title || "Untitled"}</a>
+        <a href=${this.href(item.name)} aria-current=${current ? "page" : nothing} title=${item.title}
+          @click=${(event: Event) => this.#open(event, item)}>${item.title || t("Untitled")}</a>
         <span class="actions">
-          <button type="button" aria-label="Rename ${item.title}" title="Rename"
+          <button type="button" aria-label=${t("Rename {0}", item.title)} title=${t("Rename")}
             @click=${() => this.#beginRename(item)}>${editIcon}</button>
-          <button type="button" aria-label="Delete ${item.title}" title="Delete"
+          <button type="button" aria-label=${t("Delete {0}", item.title)} title=${t("Delete")}
             @click=${() => this.#askDelete(item)}>${trashIcon}</button>
         </span>
       </li>
@@ -82,7 +86,7 @@ export class AiConversationList extends LitElement {
 
   #renameForm(item: ConversationInfo) {
     return html`<form @submit=${(event: Event) => this.#rename(event, item)}>
-      <input class="rename" aria-label="New title" .value=${item.title} maxlength="140"
+      <input class="rename" aria-label=${t("New title")} .value=${item.title} maxlength="140"
         @keydown=${this.#renameKey} @blur=${(event: Event) => this.#rename(event, item)}>
     </form>`;
   }
@@ -91,11 +95,11 @@ export class AiConversationList extends LitElement {
     return html`
       <dialog aria-labelledby="delete-title" @close=${() => this.#deleteClosed()}>
         <form method="dialog">
-          <h3 id="delete-title">Delete this chat?</h3>
-          <p>“${this.deleting?.title ?? ""}” and its messages will be gone for good.</p>
+          <h3 id="delete-title">${t("Delete this chat?")}</h3>
+          <p>${t("“{0}” and its messages will be gone for good.", this.deleting?.title ?? "")}</p>
           <div class="buttons">
-            <button value="cancel" class="plain">Keep</button>
-            <button value="delete" class="danger">Delete</button>
+            <button value="cancel" class="plain">${t("Keep")}</button>
+            <button value="delete" class="danger">${t("Delete")}</button>
           </div>
         </form>
       </dialog>

@@ -5,6 +5,7 @@ import { copyText } from "./clipboard.ts";
 import { BlockReader } from "./markdown/blocks.ts";
 import { renderBlocks } from "./markdown/render.ts";
 import { markdownStyles } from "./markdown-styles.ts";
+import { t } from "./strings.ts";
 import { baseStyles } from "./theme.ts";
 
 /** A rendering that took t waits this many t before the next one, so that typing and scrolling stay free. */
@@ -52,9 +53,9 @@ export class AiMarkdown extends LitElement {
     const copied = await copyText(code.textContent ?? "");
     const label = button.querySelector("span");
     if (!label) return;
-    label.textContent = copied ? "Copied" : "Select and copy by hand";
+    label.textContent = copied ? t("Copied") : t("Select and copy by hand");
     setTimeout(() => {
-      label.textContent = "Copy";
+      label.textContent = t("Copy");
     }, COPIED_MS);
   }
 }

@@ -10,6 +10,7 @@ import { copyText } from "./clipboard.ts";
 import { cost, latency, tokens } from "./format.ts";
 import { alertIcon, checkIcon, chevronIcon, copyIcon, retryIcon } from "./icons.ts";
 import { messageStyles } from "./message-styles.ts";
+import { later, t } from "./strings.ts";
 import { baseStyles, toggleStyles } from "./theme.ts";
 import { attemptWords, errorAdvice, errorTitle, finishWords, noticeWords, trimmedWords } from "./words.ts";
 
@@ -24,7 +25,7 @@ export class AiMessage extends LitElement {
   @property({ attribute: false }) elapsed: () => number = () => 0;
   /** Attempts at the same answer before this one, which failed or were stopped. */
   @property({ attribute: false }) earlier: readonly Turn[] = [];
-  @property() label = "Assistant";
+  @property() label = t("Assistant");
   /** Whether "Try again" is offered where it makes sense. */
   @property({ type: Boolean }) retryable = false;
   @state() private copied = false;
@@ -33,11 +34,19 @@ export class AiMessage extends LitElement {
   protected override render() {
     const { turn } = this;
     if (!turn) return nothing;
-    return turn.role === "user" ? this.#question(turn) : this.#answer(turn);
+    if (turn.role === "user") return this.#question(turn);
+    return turn.role === "assistant" ? this.#answer(turn) : this.#aside(turn);
+  }
+
+  /** What was said to the model, but not by a person: a tool's result, a system prompt. */
+  #aside(turn: Turn) {
+    const title = turn.role === "tool" ? t("Result of a tool") : t("System prompt");
+    return html`<details class="aside"><summary>${title}<span class="chevron">${chevronIcon}</span></summary>
+      <pre tabindex="0" aria-label=${title}>${turn.content}</pre></details>`;
   }
 
   #question(turn: Turn) {
-    return html`<article class="question" aria-label="You"><div class="bubble">${turn.content}</div></article>`;
+    return html`<article class="question" aria-label=${t("You")}><div class="bubble">${turn.content}</div></article>`;
   }
 
   #answer(turn: Turn) {
@@ -63,7 +72,7 @@ export class AiMessage extends LitElement {
         <span>${attemptWords(earlier)}</span><span class="chevron">${chevronIcon}</span>
       </button>
       <div id="earlier" ?hidden=${!showEarlier}>
-        ${showEarlier ? earlier.map((it) => html`<ai-message .turn=${it} label="Earlier attempt"></ai-message>`) : nothing}
+        ${showEarlier ? earlier.map((it) => html`<ai-message .turn=${it} label=${t("Earlier attempt")}></ai-message>`) : nothing}
       </div>
     `;
   }
@@ -92,20 +101,24 @@ export class AiMessage extends LitElement {
   }
 
   #ending(turn: Turn) {
-    if (turn.status === "cancelled") return html`<p class="note">You stopped this answer.</p>`;
+    if (turn.status === "cancelled") return html`<p class="note">${t("You stopped this answer.")}</p>`;
     if (turn.status === "failed" || turn.status === "interrupted") return this.#error(turn);
     const early = finishWords(turn.finishReason);
     return early ? html`<p class="note">${early}</p>` : nothing;
   }
 
   #error(turn: Turn) {
-    const error = turn.error ?? { code: turn.status, message: "No more is known about it.", retryable: true };
+    const error = turn.error ?? {
+      code: turn.status,
+      message: later("No more is known about it."),
+      retryable: true,
+    };
     return html`
-      <div class="error" role="group" aria-label="Error">
+      <div class="error" role="group" aria-label=${t("Error")}>
         ${alertIcon}
         <div>
           <strong>${errorTitle(turn)}</strong>
-          <p>${error.message} ${errorAdvice(error)}</p>
+          <p>${t(error.message)} ${errorAdvice(error)}</p>
           <code>${error.code}</code>
         </div>
       </div>
@@ -118,13 +131,13 @@ export class AiMessage extends LitElement {
       <footer>
         ${
           again
-            ? html`<button type="button" class="quiet retry" @click=${this.#retry}>${retryIcon}<span>Try again</span></button>`
+            ? html`<button type="button" class="quiet retry" @click=${this.#retry}>${retryIcon}<span>${t("Try again")}</span></button>`
             : nothing
         }
         ${
           turn.content
-            ? html`<button type="button" class="quiet" aria-label="Copy answer" @click=${this.#copy}>
-                ${this.copied ? checkIcon : copyIcon}<span>${this.copied ? "Copied" : "Copy"}</span></button>`
+            ? html`<button type="button" class="quiet" aria-label=${t("Copy answer")} @click=${this.#copy}>
+                ${this.copied ? checkIcon : copyIcon}<span>${this.copied ? t("Copied") : t("Copy")}</span></button>`
             : nothing
         }
         <span class="usage">${usageParts(turn).map((it) => html`<span>${it}</span>`)}</span>
@@ -154,6 +167,6 @@ function usageParts(turn: Turn): string[] {
   const { usage, timings } = turn;
   const parts = [turn.model, usage && tokens(usage)];
   if (typeof usage?.cost === "number") parts.push(cost(usage.cost));
-  if (typeof timings?.ttft_ms === "number") parts.push(`first token ${latency(timings.ttft_ms)}`);
+  if (typeof timings?.ttft_ms === "number") parts.push(t("first token {0}", latency(timings.ttft_ms)));
   return parts.filter((it): it is string => Boolean(it));
 }

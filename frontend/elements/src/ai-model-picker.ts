@@ -4,6 +4,7 @@ import { css, html, LitElement, nothing } from "lit";
 import { customElement, property } from "lit/decorators.js";
 import { repeat } from "lit/directives/repeat.js";
 import { chevronIcon } from "./icons.ts";
+import { t } from "./strings.ts";
 import { baseStyles } from "./theme.ts";
 
 @customElement("ai-model-picker")
@@ -29,7 +30,7 @@ export class AiModelPicker extends LitElement {
 
   protected override render() {
     if (!this.models.length) return nothing;
-    return html`<label><span class="visually-hidden">Model</span>
+    return html`<label><span class="visually-hidden">${t("Model")}</span>
       <select .value=${this.value} @change=${this.#changed}>
         ${repeat(
           this.models,

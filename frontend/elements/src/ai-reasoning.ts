@@ -5,6 +5,7 @@ import "./ai-markdown.ts";
 import "./ai-thinking-indicator.ts";
 import { thoughtFor } from "./format.ts";
 import { chevronIcon } from "./icons.ts";
+import { t } from "./strings.ts";
 import { baseStyles, scrollStyles, toggleStyles } from "./theme.ts";
 
 @customElement("ai-reasoning")
@@ -33,7 +34,7 @@ export class AiReasoning extends LitElement {
   @property({ type: Boolean }) truncated = false;
   @property({ attribute: false }) durationMs: number | null = null;
   @property({ attribute: false }) elapsed: () => number = () => 0;
-  @property() label = "Thinking";
+  @property() label = t("Thinking");
 
   /** What the person chose; until then it is open as long as the answer has not begun. */
   @state() private chosen: boolean | null = null;
@@ -53,9 +54,9 @@ export class AiReasoning extends LitElement {
         ${this.#heading()}<span class="chevron">${chevronIcon}</span>
       </button>
       <div id="body" class="body scroll ${this.running ? "running" : "done"} ${this.deep ? "deep" : ""}" ?hidden=${!this.expanded}
-        role="region" aria-label="Reasoning" tabindex="0" @scroll=${this.#onScroll}>
+        role="region" aria-label=${t("Reasoning")} tabindex="0" @scroll=${this.#onScroll}>
         ${this.expanded ? html`<ai-markdown .text=${this.text} ?streaming=${this.running}></ai-markdown>` : nothing}
-        ${this.truncated ? html`<p class="cut">The reasoning was cut off here; it is longer.</p>` : nothing}
+        ${this.truncated ? html`<p class="cut">${t("The reasoning was cut off here; it is longer.")}</p>` : nothing}
       </div>
     `;
   }
@@ -64,7 +65,8 @@ export class AiReasoning extends LitElement {
     if (this.running && !this.answered) {
       return html`<ai-thinking-indicator .label=${this.label} .elapsed=${this.elapsed}></ai-thinking-indicator>`;
     }
-    return html`<span>${this.durationMs === null ? "Reasoning" : `Thought for ${thoughtFor(this.durationMs)}`}</span>`;
+    const { durationMs } = this;
+    return html`<span>${durationMs === null ? t("Reasoning") : t("Thought for {0}", thoughtFor(durationMs))}</span>`;
   }
 
   #toggle(): void {

@@ -2,6 +2,7 @@
 import { css, html, LitElement } from "lit";
 import { customElement, property, state } from "lit/decorators.js";
 import { duration } from "./format.ts";
+import { t } from "./strings.ts";
 import { baseStyles } from "./theme.ts";
 
 const TICK_MS = 100;
@@ -21,7 +22,7 @@ export class AiThinkingIndicator extends LitElement {
     `,
   ];
 
-  @property() label = "Thinking";
+  @property() label = t("Thinking");
   /** Milliseconds since the task was accepted. Asked for at each tick, so that it may be corrected. */
   @property({ attribute: false }) elapsed: () => number = () => 0;
 

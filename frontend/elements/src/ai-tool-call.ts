@@ -4,13 +4,14 @@ import { css, html, LitElement, nothing } from "lit";
 import { customElement, property } from "lit/decorators.js";
 import { latency } from "./format.ts";
 import { chevronIcon, toolIcon } from "./icons.ts";
+import { later, t } from "./strings.ts";
 import { baseStyles } from "./theme.ts";
 
 const RUN_WORDS: Record<ToolCall["run"], string> = {
-  none: "requested",
-  started: "running",
-  completed: "done",
-  failed: "failed",
+  none: later("requested"),
+  started: later("running"),
+  completed: later("done"),
+  failed: later("failed"),
 };
 
 @customElement("ai-tool-call")
@@ -45,23 +46,23 @@ export class AiToolCall extends LitElement {
     if (!call) return nothing;
     return html`
       <details>
-        <summary>${toolIcon}<span class="name">${call.name || "tool"}</span>
+        <summary>${toolIcon}<span class="name">${call.name || t("tool")}</span>
           <span class="state ${call.run === "failed" ? "failed" : ""}">${this.#state(call)}</span>
           <span class="chevron">${chevronIcon}</span></summary>
-        <pre tabindex="0" aria-label="Arguments">${pretty(call)}</pre>
+        <pre tabindex="0" aria-label=${t("Arguments")}>${pretty(call)}</pre>
         ${call.error ? html`<p class="failed">${call.error}</p>` : nothing}
       </details>
       ${
         call.run === "started" && call.progress !== undefined
-          ? html`<progress max="100" .value=${call.progress} aria-label="Progress of ${call.name}"></progress>`
+          ? html`<progress max="100" .value=${call.progress} aria-label=${t("Progress of {0}", call.name)}></progress>`
           : nothing
       }
     `;
   }
 
   #state(call: ToolCall): string {
-    if (!call.closed) return "writing arguments…";
-    const words = call.message || RUN_WORDS[call.run];
+    if (!call.closed) return t("writing arguments…");
+    const words = call.message || t(RUN_WORDS[call.run]);
     return call.durationMs === undefined ? words : `${words} · ${latency(call.durationMs)}`;
   }
 }

@@ -1,5 +1,6 @@
 /** Numbers in words. */
 import type { Usage } from "@ai-assistant/client";
+import { t } from "./strings.ts";
 
 /** Whole seconds as a person counts them: `3s`, `1m 05s`. */
 export function duration(ms: number): string {
@@ -30,5 +31,6 @@ export function cost(usd: number): string {
 export function tokens(usage: Usage): string | null {
   const total = usage.total_tokens ?? (usage.prompt_tokens ?? 0) + (usage.completion_tokens ?? 0);
   if (!total) return null;
-  return `${usage.estimated ? "≈ " : ""}${total.toLocaleString("en")} ${total === 1 ? "token" : "tokens"}`;
+  const words = total === 1 ? t("1 token") : t("{0} tokens", total.toLocaleString("en"));
+  return usage.estimated ? `≈ ${words}` : words;
 }

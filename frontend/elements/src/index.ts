@@ -1,3 +1,5 @@
+export type { RouteDetail } from "./ai-assistant.ts";
+export { AiAssistant, tabStorage } from "./ai-assistant.ts";
 export { AiChat } from "./ai-chat.ts";
 export { AiComposer } from "./ai-composer.ts";
 export { AiConnectionStatus } from "./ai-connection-status.ts";
@@ -8,5 +10,10 @@ export { AiModelPicker } from "./ai-model-picker.ts";
 export { AiReasoning } from "./ai-reasoning.ts";
 export { AiThinkingIndicator } from "./ai-thinking-indicator.ts";
 export { AiToolCall } from "./ai-tool-call.ts";
+export { AiTranscript } from "./ai-transcript.ts";
+export { cost, latency, tokens } from "./format.ts";
 export * as icons from "./icons.ts";
-export { baseStyles, installTheme, scrollStyles, themeCss } from "./theme.ts";
+export { recall, remember } from "./memory.ts";
+export type { Translator } from "./strings.ts";
+export { later, setTranslator, t } from "./strings.ts";
+export { baseStyles, installTheme, scopedThemeCss, scrollStyles, themeCss, toggleStyles } from "./theme.ts";

@@ -8,6 +8,13 @@ export const messageStyles = css`
     background: var(--ai-bubble); line-height: 1.55; white-space: pre-wrap; overflow-wrap: anywhere; }
   .answer { display: flow-root; }
   ai-reasoning { margin-bottom: 1rem; }
+  .aside { border: 1px solid var(--ai-line); border-radius: 10px; background: var(--ai-surface); font-size: 0.875rem; }
+  .aside summary { display: flex; align-items: center; justify-content: space-between; gap: 0.5rem;
+    padding: 0.5rem 0.75rem; cursor: pointer; color: var(--ai-muted); }
+  .aside summary::-webkit-details-marker { display: none; }
+  .aside[open] .chevron { transform: rotate(90deg); }
+  .aside pre { margin: 0; padding: 0.6rem 0.9rem; border-top: 1px solid var(--ai-line); white-space: pre-wrap;
+    overflow-wrap: anywhere; font: 0.8125rem/1.5 var(--ai-mono); max-height: 18rem; overflow: auto; }
   .note { margin: 0.8rem 0 0; color: var(--ai-muted); font-size: 0.9375rem; font-style: italic; }
   .trimmed { margin: 0 0 0.5rem; color: var(--ai-muted); font-size: 0.8125rem; }
   .toggle { font-size: 0.875rem; }

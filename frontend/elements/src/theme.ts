@@ -37,6 +37,14 @@ export const themeCss = `
   @media (prefers-color-scheme: dark) { :root:not([data-theme="light"]) { ${DARK} } }
 `;
 
+/**
+ * The theme for the elements that a selector names, and for nothing around them. Dark where the root element says
+ * `data-theme="dark"`.
+ */
+export function scopedThemeCss(selector: string): string {
+  return `:is(${selector}) { ${COMMON} ${LIGHT} } [data-theme="dark"] :is(${selector}) { ${DARK} }`;
+}
+
 /** Gives a document the theme. */
 export function installTheme(target: Document = document): void {
   const sheet = new CSSStyleSheet();

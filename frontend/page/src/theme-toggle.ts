@@ -1,6 +1,6 @@
 /** Dark and light: the system's choice until the person makes one. */
 
-import { remember } from "./memory.ts";
+import { remember } from "@ai-assistant/elements";
 
 export type Theme = "dark" | "light";
 

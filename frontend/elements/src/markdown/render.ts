@@ -6,6 +6,7 @@ import { html, nothing, type TemplateResult } from "lit";
 import { guard } from "lit/directives/guard.js";
 import type { Token, Tokens } from "marked";
 import { copyIcon } from "../icons.ts";
+import { t } from "../strings.ts";
 import { decodeEntities } from "./entities.ts";
 import { highlight } from "./highlight.ts";
 import { safeHref } from "./links.ts";
@@ -71,8 +72,8 @@ function codeBlock(token: Tokens.Code, growing: boolean): TemplateResult {
   return html`
     <figure class="code">
       <figcaption>
-        <span>${language || "code"}</span>
-        <button type="button" data-copy aria-label="Copy code">${copyIcon}<span>Copy</span></button>
+        <span>${language || t("code")}</span>
+        <button type="button" data-copy aria-label=${t("Copy code")}>${copyIcon}<span>${t("Copy")}</span></button>
       </figcaption>
       <pre tabindex="0"><code>${plain ? token.text : coloured(token.text, language)}</code></pre>
     </figure>
@@ -94,7 +95,7 @@ function list(token: Tokens.List): TemplateResult {
 function listItem(item: Tokens.ListItem): TemplateResult {
   const tokens = item.tokens.filter((it) => it.type !== "checkbox");
   const box = html`<input type="checkbox" disabled .checked=${item.checked === true} aria-label=${
-    item.checked ? "done" : "not done"
+    item.checked ? t("done") : t("not done")
   }>`;
   return html`<li class=${item.task ? "task" : ""}>${item.task ? box : nothing}${blocks(tokens)}</li>`;
 }
@@ -108,7 +109,7 @@ function table(token: Tokens.Table): TemplateResult {
         : html`<td class=${align}>${inline(cell.tokens)}</td>`;
     });
   return html`
-    <div class="table" tabindex="0" role="group" aria-label="Table">
+    <div class="table" tabindex="0" role="group" aria-label=${t("Table")}>
       <table>
         <thead><tr>${cells(token.header, true)}</tr></thead>
         <tbody>${token.rows.map((row) => html`<tr>${cells(row, false)}</tr>`)}</tbody>
@@ -158,6 +159,6 @@ function link(address: string, content: Rendered): Rendered {
 function image(token: Tokens.Image): Rendered {
   return link(
     token.href,
-    html`<span class="image">Image: ${decodeEntities(token.text) || token.href}</span>`,
+    html`<span class="image">${t("Image: {0}", decodeEntities(token.text) || token.href)}</span>`,
   );
 }

@@ -1,5 +1,5 @@
 /** The list of conversations: loaded, searched, paged, renamed and deleted through the API. */
-import type { Api, ConversationInfo } from "@ai-assistant/client";
+import type { Api, ConversationInfo } from "./api.ts";
 
 const PAGE = 50;
 

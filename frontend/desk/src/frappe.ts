@@ -1,0 +1,29 @@
+/** The little of the Desk's globals that is used here. */
+import type { FrappeRealtime } from "@ai-assistant/client";
+
+export interface Frappe {
+  csrf_token: string;
+  session: { user: string };
+  realtime: FrappeRealtime;
+  route_flags: { replace_route?: boolean };
+  get_route(): string[];
+  set_route(...route: string[]): unknown;
+  ai_assistant?: unknown;
+  db: {
+    get_list(doctype: string, args: Record<string, unknown>): Promise<Record<string, unknown>[]>;
+  };
+  user: { has_role(role: string | string[]): boolean };
+}
+
+/** A page made by `frappe.ui.make_app_page`. */
+export interface DeskPage {
+  main: { get(index: 0): HTMLElement };
+  wrapper: { get(index: 0): HTMLElement };
+  set_title(title: string): void;
+}
+
+declare global {
+  const frappe: Frappe;
+  /** Frappe's translation. */
+  const __: (text: string, values?: readonly (string | number)[]) => string;
+}
