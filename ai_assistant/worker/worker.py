@@ -8,10 +8,9 @@ import os
 import socket
 import time
 import uuid
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Iterable
 from typing import Any
 
-import msgspec
 from redis.exceptions import RedisError
 
 import ai_assistant
@@ -26,8 +25,9 @@ from ai_assistant.streams.connection import end_tasks, publishing_client, reques
 from ai_assistant.streams.publisher import Publisher
 from ai_assistant.streams.queue import Entry, TaskQueue
 from ai_assistant.streams.settle import Settler
-from ai_assistant.streams.tasks import DEAD_AFTER_MS, Tasks
-from ai_assistant.worker.recovery import recover
+from ai_assistant.streams.tasks import Tasks
+from ai_assistant.worker.options import WorkerOptions
+from ai_assistant.worker.recovery import recover_all, site_names
 from ai_assistant.worker.runner import Runner, Tools
 from ai_assistant.worker.site_thread import SiteThreads
 from ai_assistant.worker.supervisor import RETRY_S, Supervisor, first_of
@@ -42,20 +42,8 @@ NO_REQUEST = b"{}"
 """The request of a task whose turn is written: the END script has removed it."""
 AT_A_TIME = 20
 """Abandoned entries, and conversations to be written, that one sweep takes."""
-
-
-class WorkerOptions(msgspec.Struct, frozen=True, kw_only=True):
-    """How a worker behaves. Times in seconds."""
-
-    max_tasks: int = 400
-    """Tasks that one worker runs at the same time."""
-    beat_s: float = 1.0
-    sweep_s: float = 2.0
-    grace_s: float = 10.0
-    """How long running tasks may go on after `stop`."""
-    dead_after_ms: int = DEAD_AFTER_MS
-    block_ms: int = 1000
-    """How long one read of the queue waits; also how long `stop` takes at least when idle."""
+LOOK_S = 0.5
+"""How often the end of running tasks is compared with the grace that is left."""
 
 
 class Worker:
@@ -67,11 +55,12 @@ class Worker:
         scope: str,
         opener: SiteOpener,
         *,
-        sites: tuple[str, ...] = (),
+        sites: Iterable[str] | Callable[[], Iterable[str]] = (),
         options: WorkerOptions = WorkerOptions(),  # noqa: B008  # frozen
         gateway: Gateway | None = None,
     ):
-        """`sites`: those whose unfinished messages are looked after at the start."""
+        """`sites`: those whose unfinished messages are looked after at the start; where it is a function, that is
+        called in a thread of its own."""
         self.id = f"{socket.gethostname()}:{os.getpid()}:{uuid.uuid4().hex[:8]}"
         self.options = options
         self._sites = sites
@@ -99,6 +88,8 @@ class Worker:
         self._taken = 0
         self._supervisor = Supervisor()
         self._beat_at = 0.0
+        self._grace_until: float | None = None
+        self._busy_at = time.monotonic()
         self._started = time.time()
         self.ready = asyncio.Event()
         """Set after the first heartbeat: from then on tasks are taken."""
@@ -123,10 +114,33 @@ class Worker:
     def _service(self, name: str, loop: Callable[[], Awaitable[None]]) -> asyncio.Task[None]:
         return asyncio.create_task(self._supervisor.keep(name, loop), name=name)
 
-    def stop(self) -> None:
-        """Asks the worker to end: it takes no more tasks, and gives those it has `grace_s` to finish."""
+    def stop(self, grace_s: float | None = None) -> None:
+        """Asks the worker to end: it takes no more tasks, and gives those it has `grace_s` to finish (by default
+        the options' one). A second call can only shorten that."""
+        until = time.monotonic() + (self.options.grace_s if grace_s is None else grace_s)
+        self._grace_until = min(until, self._grace_until or until)
         self._stopping.set()
         self._free.set()
+
+    @property
+    def is_stopping(self) -> bool:
+        """Whether `stop` was called."""
+        return self._stopping.is_set()
+
+    @property
+    def running(self) -> int:
+        """Tasks that run now."""
+        return len(self._running)
+
+    @property
+    def taken(self) -> int:
+        """Tasks that it has run or runs."""
+        return self._taken
+
+    @property
+    def idle_s(self) -> float:
+        """How long nothing has run and no conversation was being written; 0 while something is."""
+        return 0.0 if self._running or self._jobs else time.monotonic() - self._busy_at
 
     async def _take_loop(self) -> None:
         await self._queue.prepare()
@@ -180,6 +194,7 @@ class Worker:
 
     def _ended(self, job: asyncio.Task[None]) -> None:
         self._jobs.discard(job)
+        self._busy_at = time.monotonic()
         if not job.cancelled() and job.exception():
             self._supervisor.failures += 1
             log.error("a task's job failed", exc_info=job.exception())
@@ -228,7 +243,7 @@ class Worker:
     async def _recover(self) -> None:
         await self._queue.prepare()
         await self._queue.forget_consumers()
-        await recover(self._tools.sites, self._sites, self._tasks)
+        await recover_all(self._tools.sites, await site_names(self._sites), self._tasks)
 
     async def _sweep_loop(self) -> None:
         while True:
@@ -248,22 +263,23 @@ class Worker:
     async def _wind_up(self) -> None:
         """After `stop`: lets tasks finish within the grace, hands over those that showed nothing, ends the rest."""
         if self._running:
-            log.info("stopping: %d tasks have %g s to finish", len(self._running), self.options.grace_s)
-            await self._jobs_ended(self.options.grace_s)
+            left = (self._grace_until or 0.0) - time.monotonic()
+            log.info("stopping: %d tasks have %.0f s to finish", len(self._running), max(0.0, left))
+            await self._jobs_ended(lambda: self._grace_until or 0.0)
         if self._running:
-            others = await self._others_alive()
+            others = self.options.hands_over or await self._others_alive()
             handed = [runner for runner in self._running.values() if others and not runner.shown]
             for runner in list(self._running.values()):
                 runner.stop("handed" if runner in handed else "shutdown")
-            await self._jobs_ended(END_S)
+            deadline = time.monotonic() + END_S
+            await self._jobs_ended(lambda: deadline)
             await self._hand_over(handed)
         await end_tasks(self._jobs, END_S / 2)
 
-    async def _jobs_ended(self, limit: float) -> None:
-        """Returns when every job has ended, new ones too, or `limit` seconds have passed."""
-        deadline = time.monotonic() + limit
-        while self._jobs and time.monotonic() < deadline:
-            await asyncio.wait(self._jobs, timeout=max(0.0, deadline - time.monotonic()))
+    async def _jobs_ended(self, deadline: Callable[[], float]) -> None:
+        """Returns when every job has ended, new ones too, or the deadline has passed, which may come nearer."""
+        while self._jobs and (left := deadline() - time.monotonic()) > 0:
+            await asyncio.wait(self._jobs, timeout=min(left, LOOK_S))
 
     async def _hand_over(self, runners: list[Runner]) -> None:
         """Queues tasks again that showed nothing. What fails here is settled by any reader: this worker is gone."""
@@ -304,6 +320,7 @@ class Worker:
     def info(self) -> dict[str, Any]:
         """What the heartbeat says: shown by `status`."""
         return {
+            "kind": self.options.kind,
             "version": ai_assistant.__version__,
             "host": socket.gethostname(),
             "pid": os.getpid(),
