@@ -4,23 +4,19 @@ from __future__ import annotations
 
 import builtins
 from collections.abc import Callable
-from datetime import datetime, timedelta, timezone
+from datetime import datetime, timezone
 from typing import Any
 
 import sqlalchemy as sa
 from sqlalchemy.exc import IntegrityError
 
-from ai_assistant.core.check import shown
 from ai_assistant.core.conversation import ConversationSummary, FinalMessage, StoredMessage, Turn, Unfinished
-from ai_assistant.core.errors import DoesNotExistError, ValidationError
+from ai_assistant.core.conversation_rules import MAX_LIST, MAX_TITLE, MICROSECOND, checked_title, moment_of, unknown
+from ai_assistant.core.errors import ValidationError
+from ai_assistant.core.message_rows import final_row, iso, new_row, placeholder_row, storable, stored_message
 from ai_assistant.core.session import User
 from ai_assistant.host.database import UnitOfWork
-from ai_assistant.host.message_rows import final_row, iso, new_row, placeholder_row, storable, stored_message
 from ai_assistant.host.schema import CONVERSATION, MESSAGE
-
-MAX_LIST = 1000
-MAX_TITLE = 140
-MICROSECOND = timedelta(microseconds=1)
 
 
 def utc_now() -> datetime:
@@ -60,9 +56,7 @@ class SqlConversations:
 
     def rename(self, user: User, name: str, title: str) -> None:
         """Sets the title; the conversation keeps its place in the list."""
-        title = storable(title).strip()
-        if not 1 <= len(title) <= MAX_TITLE:
-            raise ValidationError(f"title: must have 1 to {MAX_TITLE} characters, not {len(title)}")
+        title = checked_title(title)
         connection = self._work.writing()
         row = self._visible(connection, user, name, lock=True)
         values = {"title": title, "modified": self._now(), "modified_by": user.name}
@@ -136,7 +130,7 @@ class SqlConversations:
             query = query.where(CONVERSATION.c.user == user.name)
         row = connection.execute(query.with_for_update() if lock else query).mappings().first()
         if row is None:
-            raise _unknown(name)
+            raise unknown(name)
         return row
 
     def _conversation(self, connection: sa.Connection, turn: Turn) -> sa.RowMapping:
@@ -147,7 +141,7 @@ class SqlConversations:
             self._create(connection, turn)
             row = connection.execute(query).mappings().first()
         if row is None or row["user"] != turn.user:
-            raise _unknown(turn.conversation)
+            raise unknown(turn.conversation)
         return row
 
     def _create(self, connection: sa.Connection, turn: Turn) -> None:
@@ -205,16 +199,6 @@ class SqlConversations:
         return now if found is None or now > found else found + MICROSECOND
 
 
-def moment_of(field: str, text: str) -> datetime:
-    """The time that an ISO 8601 text names, as the tables hold it. Raises ValidationError, naming `field`."""
-    try:
-        moment = datetime.fromisoformat(text.strip().replace("Z", "+00:00"))
-        return moment.astimezone(timezone.utc).replace(tzinfo=None) if moment.tzinfo else moment
-    except (ValueError, OverflowError):
-        message = f"{field}: must be a time in ISO 8601, as `modified` of a conversation is, not {shown(text)}"
-        raise ValidationError(message) from None
-
-
 def ascii_lower(text: str) -> str:
     """What SQLite's `lower` makes of a text."""
     return "".join(chr(ord(c) + 32) if "A" <= c <= "Z" else c for c in text)
@@ -241,7 +225,3 @@ def _summary(row: sa.RowMapping) -> ConversationSummary:
 def _standard(user: str, now: datetime) -> dict[str, Any]:
     """Frappe's columns of a row that `user` makes."""
     return {"owner": user, "creation": now, "modified": now, "modified_by": user, "idx": 0, "docstatus": 0}
-
-
-def _unknown(name: str) -> DoesNotExistError:
-    return DoesNotExistError(f"conversation: there is no conversation {shown(name)}")

@@ -1,4 +1,4 @@
-"""A message as a row of AI Message, and back."""
+"""A message as a row of AI Message, and back. Numbers that are not known are `None`, times are UTC without a zone."""
 
 from __future__ import annotations
 
@@ -12,11 +12,17 @@ import msgspec
 from ai_assistant.core.conversation import FinalMessage, StoredMessage, Turn, plain_text
 from ai_assistant.core.task import Timings
 from ai_assistant.core.usage import Usage
-from ai_assistant.host.schema import MESSAGE
 
 TIMINGS = Timings.__struct_fields__
 TOKENS = ("prompt_tokens", "completion_tokens", "reasoning_tokens", "cached_tokens", "total_tokens")
-EMPTY: dict[str, Any] = {column.name: None for column in MESSAGE.columns} | {"cost_known": 0, "estimated": 0}
+TEXTS = ("content", "reasoning", "content_parts", "thinking_blocks", "tool_calls", "error")
+"""Columns without a limit of length."""
+WORDS = ("model", "provider", "finish_reason", "error_code", "error_message", "tool_call_id", "task_id", "trace_id")
+EMPTY: dict[str, Any] = {
+    **dict.fromkeys((*TEXTS, *WORDS, *TOKENS, *TIMINGS, "cost")),
+    **dict.fromkeys(("cost_known", "estimated"), 0),
+}
+"""Every column that a message need not fill, so that all rows have the same ones."""
 
 
 def storable(text: str) -> str:
