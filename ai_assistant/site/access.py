@@ -10,7 +10,7 @@ import frappe
 from ai_assistant.core.model import ModelConfig
 from ai_assistant.core.settings import Limits, Mode, Settings
 from ai_assistant.site.conversations import SiteConversations
-from ai_assistant.site.models import parsed_parameters, stored_models
+from ai_assistant.site.models import known_models, parsed_parameters, stored_models
 
 SETTINGS = "AI Assistant Settings"
 
@@ -42,7 +42,7 @@ class SiteStores:
 
     @cached_property
     def _models(self) -> dict[str, ModelConfig]:
-        return stored_models(with_keys=self._with_keys)
+        return stored_models(with_keys=True) if self._with_keys else known_models()
 
     @cached_property
     def conversations(self) -> SiteConversations:

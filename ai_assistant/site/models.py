@@ -15,6 +15,9 @@ from ai_assistant.core.model import ModelConfig, Prices, Timeouts
 log = logging.getLogger("ai_assistant.site")
 
 DOCTYPE = "AI Model"
+CACHE_KEY = "ai_assistant_models"
+CACHED_FOR_S = 60
+"""A change that goes past the document (SQL, `db.set_value`) is seen after this."""
 FIELDS = (
     "name",
     "model",
@@ -36,6 +39,22 @@ FIELDS = (
     "idle_timeout",
     "total_timeout",
 )
+
+
+def known_models() -> dict[str, ModelConfig]:
+    """Every AI Model by name without its key, from Frappe's cache: three queries less in each web request."""
+    found = frappe.cache.get_value(CACHE_KEY, expires=True)
+    if found is None:
+        found = msgspec.json.encode(list(stored_models(with_keys=False).values()))
+        frappe.cache.set_value(CACHE_KEY, found, expires_in_sec=CACHED_FOR_S)
+    return {model.name: model for model in msgspec.json.decode(found, type=list[ModelConfig])}
+
+
+def forget_models() -> None:
+    """Empties the cache when a model is changed: now for this transaction, and again once others can see the change,
+    since one of them may have filled it with the old rows in between."""
+    frappe.cache.delete_value(CACHE_KEY)
+    frappe.db.after_commit.add(lambda: frappe.cache.delete_value(CACHE_KEY))
 
 
 def stored_models(*, with_keys: bool) -> dict[str, ModelConfig]:

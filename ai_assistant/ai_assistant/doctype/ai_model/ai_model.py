@@ -28,6 +28,16 @@ class AIModel(Document):
         self.validate_limits()
         self.validate_fallbacks()
 
+    def on_change(self):
+        """Inserted, saved, written by `db_set` or deleted: requests read a cached copy."""
+        from ai_assistant.site.models import forget_models
+
+        forget_models()
+
+    def after_rename(self, old, new, merge=False):
+        """See `on_change`, which a renaming does not call."""
+        self.on_change()
+
     def validate_limits(self):
         """Time and streams: nothing works with none of them."""
         for field in TIMEOUTS:
