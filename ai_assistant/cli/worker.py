@@ -72,12 +72,13 @@ async def work(config: HostConfig, max_tasks: int | None, grace: float) -> None:
     from ai_assistant.host.access import HostOpener
     from ai_assistant.host.database import Database
     from ai_assistant.host.runtime import check_redis
-    from ai_assistant.worker.worker import Worker, WorkerOptions
+    from ai_assistant.worker.options import MAX_TASKS, WorkerOptions
+    from ai_assistant.worker.worker import Worker
 
     url = str(config.redis_url)
     await asyncio.to_thread(check_redis, url)
     database = await asyncio.to_thread(Database.open, config.database)
-    options = WorkerOptions(grace_s=grace, **({"max_tasks": max_tasks} if max_tasks else {}))
+    options = WorkerOptions(grace_s=grace, max_tasks=max_tasks or MAX_TASKS)
     one = Worker(url, config.site, HostOpener(config, database), options=options)
     stop_on_signals(one)
     try:

@@ -8,6 +8,8 @@ import msgspec
 
 from ai_assistant.streams.tasks import DEAD_AFTER_MS
 
+MAX_TASKS = 400
+"""Streams that one process carries well; each costs a socket and some memory."""
 Kind = Literal["daemon", "job", "embedded"]
 """How a worker came to run: `daemon` a process of its own, `job` one background job of a bench, which was woken by a
 task and ends when it is idle, `embedded` inside the embedded host."""
@@ -20,7 +22,7 @@ class WorkerOptions(msgspec.Struct, frozen=True, kw_only=True):
     hands_over: bool = False
     """Whether a worker that stops queues tasks again that showed nothing, even where no other worker lives: on a bench
     the next one is woken."""
-    max_tasks: int = 400
+    max_tasks: int = MAX_TASKS
     """Tasks that one worker runs at the same time."""
     beat_s: float = 1.0
     sweep_s: float = 2.0

@@ -1,0 +1,78 @@
+"""The worker as a process of its own: `bench ai-worker`."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import os
+import signal
+import sys
+from typing import TYPE_CHECKING
+
+import click
+import frappe
+
+from ai_assistant.core.errors import AssistantError, ConfigError
+from ai_assistant.site import bench
+from ai_assistant.site.logs import configure_logs
+from ai_assistant.site.opener import BenchOpener
+from ai_assistant.site.wake import wake_from_outside
+from ai_assistant.streams.connection import AWAY, request_client
+from ai_assistant.streams.tasks import Tasks
+from ai_assistant.worker.options import MAX_TASKS, WorkerOptions
+
+if TYPE_CHECKING:
+    from ai_assistant.worker.worker import Worker
+
+log = logging.getLogger("ai_assistant.site")
+
+
+def start(max_tasks: int | None, grace: float, log_level: str | None) -> None:
+    """Works for every site of the bench until a signal; ends the process with a line and code 2 when it cannot."""
+    try:
+        with frappe.init_site():
+            configure_logs(log_level)
+            url, scope = bench.redis_url(), bench.scope()
+        tasks = reachable(url, scope)
+    except AssistantError as error:
+        click.echo(f"ai-worker: {error}", err=True)
+        sys.exit(2)
+    options = WorkerOptions(kind="daemon", hands_over=True, grace_s=grace, max_tasks=max_tasks or MAX_TASKS)
+    try:
+        asyncio.run(work(url, scope, options))
+    finally:
+        wake_from_outside(tasks)
+        tasks.client.close()
+
+
+def reachable(url: str, scope: str) -> Tasks:
+    """The bench's tasks. Raises ConfigError when its Redis does not answer: the process manager tries again."""
+    tasks = Tasks(request_client(url), scope)
+    try:
+        tasks.client.ping()
+    except AWAY as error:
+        raise ConfigError("redis_queue", f"no Redis answers there ({type(error).__name__}); start it") from error
+    return tasks
+
+
+async def work(url: str, scope: str, options: WorkerOptions) -> None:
+    """One worker. A task names its site, so that sites which come later are served, too."""
+    from ai_assistant.worker.worker import Worker
+
+    worker = Worker(url, scope, BenchOpener(), sites=bench.sites, options=options)
+    stop_on_signals(worker)
+    log.info("worker %s runs for all sites of %s", worker.id, scope)
+    await worker.run()
+
+
+def stop_on_signals(worker: Worker) -> None:
+    """The first signal stops in order, a second one at once."""
+
+    def stop() -> None:
+        if worker.is_stopping:
+            os._exit(1)
+        log.info("stopping; a second signal stops at once")
+        worker.stop()
+
+    for number in (signal.SIGTERM, signal.SIGINT):
+        asyncio.get_running_loop().add_signal_handler(number, stop)
