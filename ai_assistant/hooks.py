@@ -7,7 +7,7 @@ app_description = "Streams large language models over Frappe's realtime, with th
 app_email = "hello@ai-assistant.example"
 app_license = "mit"
 
-# v15 checks arguments of whitelisted methods by their annotations; without one, loading the method is an error
+# develop (v16) refuses calls of whitelisted methods with an argument that has no annotation; v15 does not know this
 require_type_annotated_api_methods = True
 
 # v15 gives a whitelisted method no other way to the headers of an error: Retry-After
@@ -16,6 +16,11 @@ after_request = ["ai_assistant.site.errors.add_retry_after"]
 before_install = "ai_assistant.install.before_install"
 after_install = "ai_assistant.install.after_install"
 after_uninstall = "ai_assistant.uninstall.after_uninstall"
+
+# `all` comes every four minutes (`scheduler_interval`) and leaves no rows behind. A cron job each minute would be a job
+# and a Scheduled Job Log per site and minute, and nothing needs it: workers sweep every two seconds, and who reads a
+# task settles it. The name is told from other apps' jobs by its last two parts, which are all that Frappe keeps of it.
+scheduler_events = {"all": ["ai_assistant.site.scheduled.tend_ai_tasks"]}
 
 permission_query_conditions = {
     "AI Conversation": "ai_assistant.permissions.conversation_query",
