@@ -6,6 +6,8 @@ import click
 
 #: Subcommands of `bench ai-assistant`: the module that has it as `command`, and what it does.
 SUBCOMMANDS = {
+    "chat": ("ai_assistant.site.chat", "Ask a model in the terminal, as a user of the site."),
+    "doctor": ("ai_assistant.site.doctor.command", "Check all parts, and say what to type where one fails."),
     "setup-worker": ("ai_assistant.site.setup_worker", "Make the worker a process of this bench, or undo that."),
 }
 

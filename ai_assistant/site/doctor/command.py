@@ -45,6 +45,10 @@ def doctor(ctx: click.Context, as_json: bool, names: tuple[str, ...], **options:
     sys.exit(0 if all(healthy) else 1)
 
 
+command = doctor
+"""The name under which `ai_assistant.commands` looks for it."""
+
+
 def examined(site: str, names: tuple[str, ...], as_json: bool, options: dict[str, Any]) -> bool:
     """Runs the checks on one site and shows them; whether nothing failed."""
     from ai_assistant.site.doctor import report, run
