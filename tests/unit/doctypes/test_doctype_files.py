@@ -121,8 +121,10 @@ def test_permissions(doctype):
     roles = {row["role"]: row for row in doctype["permissions"]}
     assert {"System Manager", "AI Manager"} <= roles.keys() <= {"System Manager", "AI Manager", "AI User"}
     assert all(row["read"] for row in roles.values())
-    if doctype["name"] in ("AI Conversation", "AI Message"):
-        assert roles["AI User"]["if_owner"] == 1
+    if doctype["name"] == "AI Conversation":
+        assert [role for role, row in roles.items() if not row.get("if_owner")] == ["AI Manager"]
+    if doctype["name"] == "AI Message":
+        assert not {"write", "create", "delete", "share"} & {right for row in roles.values() for right in row}
     for role in roles.values():
         if doctype.get("issingle"):
             assert not {"report", "export", "import", "delete"} & role.keys()
