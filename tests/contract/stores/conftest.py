@@ -6,10 +6,10 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from store_factories import FACTORIES, Stores
+from store_factories import Stores, factories
 
 
-@pytest.fixture(params=FACTORIES)
+@pytest.fixture(params=factories())
 def stores(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Stores]:
-    with FACTORIES[request.param](tmp_path) as found:
+    with factories()[request.param](tmp_path) as found:
         yield found

@@ -1,53 +1,35 @@
 """Every implementation of `core.ports.ConversationStore` that can run here, by name: the fixture `stores`.
 
 `stores()` opens a unit of work and gives the store of it: committed at the end of the `with`, rolled back when that
-raises. An implementation joins the suite by one more factory in `FACTORIES`.
+raises. An implementation joins the suite by one more factory in the `FACTORIES` of `host_stores`, or of the module that
+the environment names instead: on a bench, where the embedded host's libraries are not installed, it is
+`ai_assistant.tests.site_stores`.
 """
 
 from __future__ import annotations
 
+import importlib
 import os
-from collections.abc import Callable, Iterator
-from contextlib import AbstractContextManager, contextmanager
+from collections.abc import Callable
+from contextlib import AbstractContextManager
+from functools import cache
 from pathlib import Path
 
 from ai_assistant.core.ports import ConversationStore
-from ai_assistant.host.conversations import SqlConversations
-from ai_assistant.host.database import Database
-from ai_assistant.host.schema import CONVERSATION, MESSAGE
 
 Stores = Callable[[], AbstractContextManager[ConversationStore]]
+Factory = Callable[[Path], AbstractContextManager[Stores]]
 
-DATABASE_URL = "AI_ASSISTANT_TEST_DATABASE_URL"
-"""A SQLAlchemy URL of an empty database, for example mysql+pymysql://root@127.0.0.1:3306/test"""
-
-
-def stores_of(database: Database) -> Stores:
-    @contextmanager
-    def open_store() -> Iterator[ConversationStore]:
-        with database.unit() as work:
-            yield SqlConversations(work)
-
-    return open_store
+MODULE = "AI_ASSISTANT_TEST_STORES"
+"""Names a module that has `FACTORIES`."""
+EXAMPLES = "AI_ASSISTANT_TEST_EXAMPLES"
+"""Sequences of calls that the state machine tries; fewer where a unit of work costs milliseconds."""
 
 
-@contextmanager
-def sqlite(folder: Path) -> Iterator[Stores]:
-    database = Database.open(folder / "assistant.db")
-    yield stores_of(database)
-    database.close()
+@cache
+def factories() -> dict[str, Factory]:
+    return importlib.import_module(os.environ.get(MODULE) or "host_stores").FACTORIES
 
 
-@contextmanager
-def database_url(folder: Path) -> Iterator[Stores]:
-    database = Database.open(os.environ[DATABASE_URL])
-    with database.write() as connection:
-        connection.execute(MESSAGE.delete())
-        connection.execute(CONVERSATION.delete())
-    yield stores_of(database)
-    database.close()
-
-
-FACTORIES = {"sqlite": sqlite}
-if DATABASE_URL in os.environ:
-    FACTORIES["database_url"] = database_url
+def examples() -> int:
+    return int(os.environ.get(EXAMPLES) or 40)

@@ -9,8 +9,10 @@ from ai_assistant.core.conversation import FinalMessage, Turn
 from ai_assistant.core.session import User
 from ai_assistant.core.task import Message, Outcome
 
-ANN, BOB = User(name="ann@example.com"), User(name="bob@example.com")
-MANAGER = User(name="boss@example.com", roles=frozenset({"AI Manager"}))
+# names that no site has: on a site these become users, and what they own is cleared away
+ANN = User(name="ann@stores.example", roles=frozenset({"AI User"}))
+BOB = User(name="bob@stores.example", roles=frozenset({"AI User"}))
+MANAGER = User(name="boss@stores.example", roles=frozenset({"AI Manager"}))
 _ids = itertools.count(1)
 
 
