@@ -34,10 +34,14 @@ class Waiting(msgspec.Struct, frozen=True):
 
 
 def tend_ai_tasks() -> None:
-    """The scheduler's event `all`: wakes a worker where one is needed, reports a backlog, settles overdue tasks."""
+    """The scheduler's event `all`."""
+    tend(bench.tasks())
+
+
+def tend(tasks: Tasks) -> None:
+    """Wakes a worker where one is needed, reports a backlog, settles overdue tasks."""
     from ai_assistant.site.wake import wake_if_needed
 
-    tasks = bench.tasks()
     try:
         if is_idle(tasks):
             return
