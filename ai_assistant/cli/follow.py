@@ -8,6 +8,7 @@ from collections.abc import AsyncIterator
 from typing import Any
 from urllib.parse import urlsplit
 
+import aiohttp
 import socketio
 from socketio.exceptions import SocketIOError
 
@@ -75,6 +76,7 @@ class SocketFollower(Follower):
         self._urls = [socket_url] if socket_url else socket_urls(remote.url)
         self._arrived: asyncio.Queue[dict[str, Any] | None] = asyncio.Queue()
         self._socket: Any = None
+        self._session: Any = None
         self.live = False
         """Whether a socket is connected; without it events are asked for."""
 
@@ -85,7 +87,10 @@ class SocketFollower(Follower):
                 return
 
     async def _connect(self, url: str) -> bool:
-        socket = socketio.AsyncClient(reconnection_delay=1, reconnection_delay_max=5, logger=False)
+        session = aiohttp.ClientSession()  # ours to close: after a failure Socket.IO would leave its own open
+        socket = socketio.AsyncClient(
+            http_session=session, reconnection_delay=1, reconnection_delay_max=5, logger=False
+        )
         namespace = f"/{self._site}"
         socket.on("ai_progress", self._on_event, namespace=namespace)
         socket.on("connect", self._on_connect, namespace=namespace)
@@ -101,8 +106,9 @@ class SocketFollower(Follower):
         except (SocketIOError, OSError, asyncio.TimeoutError) as error:
             log.info("no socket to %s, asking for events over HTTP: %s", url, error)
             await socket.shutdown()
+            await session.close()
             return False
-        self._socket = socket
+        self._socket, self._session = socket, session
         self.live = True
         return True
 
@@ -127,6 +133,7 @@ class SocketFollower(Follower):
         """Closes the socket."""
         if self._socket:
             await self._socket.shutdown()
+            await self._session.close()
 
 
 def socket_urls(url: str) -> list[str]:

@@ -51,7 +51,8 @@ class Remote:
         except ValueError:
             answer = {}
         if response.status_code >= 400 or not isinstance(answer, dict):
-            raise RemoteError(readable(response.status_code, answer), response.status_code)
+            words = readable(answer) or by_status(self.url, response.status_code)
+            raise RemoteError(words, response.status_code)
         return answer
 
     def socket_headers(self) -> dict[str, str]:
@@ -67,18 +68,26 @@ class Remote:
         await self._client.aclose()
 
 
-def readable(status: int, answer: Any) -> str:
-    """The text of an error in Frappe's body form."""
-    if isinstance(answer, dict):
-        texts = server_messages(answer.get("_server_messages"))
-        if texts:
-            return " ".join(texts)
-        exception = answer.get("exception")
-        if isinstance(exception, str) and exception:
-            return exception.split(": ", 1)[-1]
-        if isinstance(answer.get("message"), str):
-            return answer["message"]
-    return f"the host answered {status}"
+def readable(answer: Any) -> str:
+    """The text of an error in Frappe's body form; empty where it has none but the name of a class."""
+    if not isinstance(answer, dict):
+        return ""
+    texts = server_messages(answer.get("_server_messages"))
+    if texts:
+        return " ".join(texts)
+    exception, message = answer.get("exception"), answer.get("message")
+    if isinstance(exception, str) and ": " in exception:
+        return exception.split(": ", 1)[1]
+    return message if isinstance(message, str) else ""
+
+
+def by_status(url: str, status: int) -> str:
+    """What a status without any words means."""
+    if status == 401:
+        return f"{url} does not accept this user and password, or API key"
+    if status == 404:
+        return f"{url} answered 404: it is no AI Assistant, or not the address of the site"
+    return f"{url} answered {status}"
 
 
 def server_messages(value: Any) -> list[str]:

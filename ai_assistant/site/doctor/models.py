@@ -177,6 +177,8 @@ async def answers(client: httpx.AsyncClient, base: str, names: list[str]) -> Fin
     try:
         async with client.stream("GET", base, timeout=httpx.Timeout(REACH_S)):
             pass  # the status line is enough
+    except httpx.RemoteProtocolError:
+        return ok("models.reached", f"{who} takes connections; it answers no plain GET", base=base, models=names)
     except (httpx.HTTPError, OSError, asyncio.TimeoutError) as error:
         return failure(
             "models.reached",

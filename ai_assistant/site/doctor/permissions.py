@@ -12,8 +12,6 @@ from ai_assistant.site.doctor.finding import Finding, Subject, failure, note, ok
 USER_ROLE = "AI User"
 PRIVATE = ("AI Conversation", "AI Message")
 CONFIGURATION = ("AI Model", "AI Assistant Settings")
-OURS = {"System Manager", MANAGER_ROLE, USER_ROLE}
-ADMINS = {"System Manager", MANAGER_ROLE}
 SHOWN = 5
 
 
@@ -97,11 +95,29 @@ def rules(doctype: str) -> list[Any]:
     return list(frappe.get_meta(doctype).permissions)
 
 
+def own_rules(doctype: str) -> list[Any]:
+    """The permissions that the app ships."""
+    import frappe
+
+    fields = ["role", "permlevel", "if_owner", "read", "write", "create"]
+    return frappe.get_all("DocPerm", filters={"parent": doctype}, fields=fields)
+
+
 def is_changed(doctype: str) -> bool:
     """Whether the role permission manager was used on it."""
     import frappe
 
     return bool(frappe.db.exists("Custom DocPerm", {"parent": doctype}))
+
+
+def readers(found: list[Any]) -> set[str]:
+    """Roles that may read documents which are not their owner's, as far as these permissions go."""
+    return {rule.role for rule in found if rule.permlevel == 0 and rule.read and not rule.if_owner}
+
+
+def writers(found: list[Any]) -> set[str]:
+    """Roles that may change or make documents."""
+    return {rule.role for rule in found if rule.write or rule.create}
 
 
 def manager_of(doctype: str) -> str:
@@ -115,16 +131,14 @@ def bounded(limit: int) -> str:
 
 
 def opened(doctype: str) -> Iterator[Finding]:
-    """Other roles that may read every document of a private DocType, as far as its permissions go."""
-    found = [rule for rule in rules(doctype) if rule.permlevel == 0 and rule.read and not rule.if_owner]
-    strangers = sorted({rule.role for rule in found} - ADMINS)
+    """Roles that were given others' documents of a private DocType, which the app does not give them."""
+    strangers = sorted(readers(rules(doctype)) - readers(own_rules(doctype)))
     if strangers:
         yield warning(
             "permissions.opened",
-            f"{doctype} may be read by {', '.join(strangers)} without the limit to the owner's. The app still keeps "
-            "each conversation to its user and AI Managers; the permission should say so too.",
-            f"{manager_of(doctype)}: tick Only If Creator, or take the role out",
-            f"or there: Restore Original Permissions   ({doctype})",
+            f"The permissions of {doctype} were changed: {', '.join(strangers)} may read those of others. The app's "
+            "own rules still keep each conversation to its user and AI Managers; the permissions should say so too.",
+            f"{manager_of(doctype)}: take the role out, or Restore Original Permissions",
             doctype=doctype,
             roles=strangers,
         )
@@ -138,7 +152,7 @@ def opened(doctype: str) -> Iterator[Finding]:
 
 def writable(doctype: str) -> Iterator[Finding]:
     """Others who may change models: they could send a provider's key to a server of their own."""
-    strangers = sorted({rule.role for rule in rules(doctype) if rule.write or rule.create} - ADMINS)
+    strangers = sorted(writers(rules(doctype)) - writers(own_rules(doctype)))
     if strangers:
         yield failure(
             "permissions.writable",
@@ -148,7 +162,10 @@ def writable(doctype: str) -> Iterator[Finding]:
             roles=strangers,
         )
     else:
-        yield ok("permissions.writable", f"{doctype}: changed by {' and '.join(sorted(ADMINS))} only", doctype=doctype)
+        may = sorted(writers(rules(doctype)))
+        yield ok(
+            "permissions.writable", f"{doctype} is changed by {' and '.join(may)} only", doctype=doctype, roles=may
+        )
 
 
 def shared() -> Iterator[Finding]:

@@ -8,6 +8,7 @@ import time
 import uuid
 from typing import Any
 
+import aiohttp
 import msgspec
 import redis
 import socketio
@@ -50,7 +51,8 @@ class Outcome(msgspec.Struct, kw_only=True):
 async def visit(how: Visit, redis_url: str, rooms: list[str]) -> Outcome:
     """Connects, publishes one probe event to each room through Redis, and notes which arrive."""
     outcome = Outcome()
-    client = socketio.AsyncClient(reconnection=False, logger=False, engineio_logger=False, ssl_verify=True)
+    session = aiohttp.ClientSession()  # ours to close: after a failure Socket.IO would leave its own open
+    client = socketio.AsyncClient(http_session=session, reconnection=False, logger=False, engineio_logger=False)
     namespace, heard = f"/{how.site}", asyncio.Queue[Any]()
     refused = asyncio.Event()
 
@@ -78,6 +80,7 @@ async def visit(how: Visit, redis_url: str, rooms: list[str]) -> Outcome:
     finally:
         with contextlib.suppress(Exception):  # the connection may be gone already, and this is its end
             await asyncio.wait_for(client.disconnect(), 2)
+        await session.close()
     return outcome
 
 

@@ -15,6 +15,7 @@ import msgspec
 import ai_assistant
 from ai_assistant.site.doctor.finding import Finding, Subject, failure, note, ok, warning
 from ai_assistant.streams.connection import request_client
+from ai_assistant.streams.lease import Lease
 from ai_assistant.streams.tasks import Tasks
 
 QUEUE = "long"
@@ -45,6 +46,7 @@ def check(subject: Subject) -> Iterator[Finding]:
         yield from running(workers, configured_in(subject.bench_path))
         yield from code(workers, newest_source())
         yield waiting(tasks, workers)
+        yield from lease(Lease(tasks).read(), redis_ms(tasks))
         yield from rq(registered(client, subject.scope), bool(daemons(workers)))
     yield from scheduler(subject)
 
@@ -62,7 +64,7 @@ def kind_of(worker: dict[str, Any]) -> str:
 def running(workers: list[dict[str, Any]], files: list[str]) -> Iterator[Finding]:
     """The workers that live, and whether one stays."""
     for worker in workers:
-        about = f"{kind_of(worker)} on {worker.get('host')} (process {worker.get('pid')})"
+        about = f"{kind_of(worker)} worker on {worker.get('host')} (process {worker.get('pid')})"
         yield ok(
             "workers.alive",
             f"{about}: {worker.get('running', 0)} tasks now, {worker.get('taken', 0)} since its start "
@@ -121,7 +123,7 @@ def duration(seconds: float) -> str:
 def code(workers: list[dict[str, Any]], changed: float) -> Iterator[Finding]:
     """Whether they run the code that is installed."""
     for worker in workers:
-        about = f"The {kind_of(worker)} on {worker.get('host')} (process {worker.get('pid')})"
+        about = f"The {kind_of(worker)} worker on {worker.get('host')} (process {worker.get('pid')})"
         if worker.get("version") != ai_assistant.__version__:
             yield failure(
                 "workers.code",
@@ -163,13 +165,36 @@ def waiting(tasks: Tasks, workers: list[dict[str, Any]]) -> Finding:
     return warning("workers.backlog", f"{text}: the workers are full.", SETUP, f"bench {COMMAND}   (one more)", **data)
 
 
+def lease(found: dict[str, str], now_ms: float) -> Iterator[Finding]:
+    """Who has the place of the one background job."""
+    if not found:
+        return
+    late_s = (now_ms - float(found.get("until") or now_ms)) / 1000
+    if found.get("state") == "pending" and late_s > LATE_S:
+        yield warning(
+            "workers.lease",
+            f"A background job was asked for and has not begun; it is {duration(late_s)} late. All RQ workers that "
+            f"serve the queue `{QUEUE}` may be busy, or dead.",
+            "sudo supervisorctl status   (are the bench's long workers running?)",
+            SETUP,
+            late_s=round(late_s),
+        )
+    elif late_s <= 0:
+        yield ok("workers.lease", f"A background job's place is {found.get('state')}", state=found.get("state"))
+
+
+def redis_ms(tasks: Tasks) -> float:
+    """Redis' clock in ms since the epoch, by which leases and heartbeats are written."""
+    seconds, micros = tasks.client.time()  # type: ignore[misc]
+    return seconds * 1000 + micros / 1000
+
+
 def oldest_s(tasks: Tasks) -> float:
     """Seconds that the first entry of the queue has been there. Entries are named by their time (Redis, XADD)."""
     first: Any = tasks.client.xrange(tasks.keys.queue, count=1)
     if not first:
         return 0.0
-    seconds, micros = tasks.client.time()  # type: ignore[misc]
-    return round(max(0.0, seconds + micros / 1e6 - int(first[0][0].split(b"-")[0]) / 1000), 1)
+    return round(max(0.0, redis_ms(tasks) - int(first[0][0].split(b"-")[0])) / 1000, 1)
 
 
 def registered(client: Any, scope: str) -> list[RqWorker]:
@@ -261,6 +286,7 @@ def scheduler(subject: Subject) -> Iterator[Finding]:
             return
     yield warning(
         "workers.scheduler",
-        f"The scheduler does not run: {where}. Chats work; old conversations and logs are not cleared.",
+        f"The scheduler does not run: {where}. Chats work; old logs are not cleared, and a task that its user left "
+        "waits for the next reader.",
         fix,
     )
