@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import time
 from collections.abc import Callable
 
 from .chunks import answer
@@ -13,19 +14,25 @@ Scripts = Callable[..., Script]
 Log = Callable[[], str]
 
 
-def lines_of(worker_log: Log, task_id: str) -> list[str]:
-    return [line for line in worker_log().splitlines() if task_id in line]
+def lines_of(worker_log: Log, task_id: str, word: str = "total_ms=") -> list[str]:
+    """The lines that name the task, once one of them has `word`: the summary is written after the answer went out."""
+    until = time.monotonic() + 5
+    while True:
+        found = [line for line in worker_log().splitlines() if task_id in line]
+        if any(word in line for line in found) or time.monotonic() > until:
+            return [line for line in found if word in line]
+        time.sleep(0.02)
 
 
 def test_each_emission_is_logged_without_its_content(worker_log: Log, user: Client, script: Scripts) -> None:
     played = script(answer("Xylophone answer.", reasoning="Quixotic thought."))
     task = user.chat(played.messages("Zeppelin question"))
+    assert lines_of(worker_log, task["task_id"]), "a summary of the task"
     log = worker_log()
     for kind in ("reasoning", "text", "completion"):
         emitted = [line for line in log.splitlines() if "ai_progress" in line and kind in line]
         assert emitted, f"no line for an emission of {kind}"
         assert any(re.search(r"\d", line) for line in emitted)
-    assert lines_of(worker_log, task["task_id"]), "a summary of the task"
     for content in ("Xylophone", "Quixotic", "Zeppelin"):
         assert content not in log
 
