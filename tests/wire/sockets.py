@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import os
 import time
 from typing import Any
 from urllib.parse import urlsplit
@@ -12,8 +13,11 @@ from socketio.exceptions import ConnectionError as SocketRefused
 
 from .background import Background
 
-__all__ = ["Listener", "SocketRefused"]
+__all__ = ["SETS_ORIGIN", "Listener", "SocketRefused"]
 PATIENCE = 20.0
+#: bench's nginx (frappe-bench 5.31) sends the realtime server an Origin of its own: that server refuses none then, and
+#: what keeps foreign pages out is the cookie's SameSite=Lax alone.
+SETS_ORIGIN = os.environ.get("AI_ASSISTANT_PROXY_ORIGIN") == "1"
 
 
 class Listener:

@@ -15,6 +15,7 @@ from .conftest import Host
 from .events import checked
 from .node_clients import NodeListener, run
 from .script import Script
+from .sockets import SETS_ORIGIN
 
 Scripts = Callable[..., Script]
 pytestmark = [
@@ -45,6 +46,8 @@ def test_socket_io_client_with_an_api_key(host: Host, keyed: Client, script: Scr
 @pytest.mark.parametrize("origin", ["http://evil.example", None])
 def test_socket_io_client_is_refused(host: Host, user: Client, origin: str | None) -> None:
     """From a foreign page, and without any cookie."""
+    if origin and SETS_ORIGIN:
+        pytest.skip("the proxy in front writes its own Origin header (AI_ASSISTANT_PROXY_ORIGIN)")
     environment = {"WIRE_ORIGIN": origin, "WIRE_SID": user.sid} if origin else {}
     with NodeListener(host.socket_url, host.site, **environment) as client:
         assert client.next()["refused"]
