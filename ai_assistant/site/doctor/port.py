@@ -86,7 +86,7 @@ def judged(subject: Subject, attack: Attack, port: int, addresses: list[str], li
     if subject.port_closed:
         text = f"{where} as seen from this machine; you have tried that it is closed from outside (--port-is-closed)."
         return note("port.closed", text, **data)
-    return failure("port.closed", text, *closing(port), *proof(addresses[0], port), **data)
+    return failure("port.closed", text, *closing(port), *proof(subject, addresses[0], port), **data)
 
 
 def closing(port: int) -> tuple[str, ...]:
@@ -98,12 +98,12 @@ def closing(port: int) -> tuple[str, ...]:
     )
 
 
-def proof(address: str, port: int) -> tuple[str, ...]:
+def proof(subject: Subject, address: str, port: int) -> tuple[str, ...]:
     """How to try from outside, which cannot be done from here: a machine reaches itself past its firewall."""
     url = f"{base_url(address, port)}/socket.io/?EIO=4&transport=polling"
     return (
         f"From another machine, this must fail: curl -m 5 '{url}'",
-        "When it does, tell the doctor: bench --site SITE ai-assistant doctor --port-is-closed",
+        f"When it does, tell the doctor: {subject.bench_site} ai-assistant doctor --port-is-closed",
     )
 
 

@@ -10,6 +10,7 @@ from urllib.parse import urlsplit
 
 import httpx
 
+from ai_assistant.core.errors import ValidationError
 from ai_assistant.core.session import GUEST
 from ai_assistant.site.doctor.finding import Finding, Subject, failure, note, ok, warning
 from ai_assistant.site.doctor.probe import Outcome, Visit, room_of, visit
@@ -22,12 +23,16 @@ RESTART = "sudo supervisorctl restart all   (development: bench start)"
 
 def check(subject: Subject) -> Iterator[Finding]:
     """First straight at the server, as the proxy calls it; then at the site's address, as browsers do."""
-    with credentials(subject) as headers:
-        user = yield from known_user(subject, headers)
-        if user is None:
-            return
-        yield from direct(subject, headers, user)
-        yield from public(subject, headers, user)
+    try:
+        with credentials(subject) as headers:
+            user = yield from known_user(subject, headers)
+            if user is not None:
+                yield from direct(subject, headers, user)
+                yield from public(subject, headers, user)
+    except ValidationError as error:
+        yield failure(
+            "realtime.user", error.message, f"{subject.bench_site} ai-assistant doctor --user NAME@EXAMPLE.COM"
+        )
 
 
 def port_of(subject: Subject) -> int:
@@ -54,7 +59,7 @@ def known_user(subject: Subject, headers: dict[str, str]) -> Iterator[Finding]:
     """
     try:
         user = who_am_i(subject.url, headers)
-    except httpx.HTTPError as error:
+    except httpx.RequestError as error:
         yield failure(
             "realtime.callback",
             f"{subject.url} cannot be reached from this machine: {str(error) or type(error).__name__}. The realtime "
@@ -67,22 +72,29 @@ def known_user(subject: Subject, headers: dict[str, str]) -> Iterator[Finding]:
     except ValueError as error:
         yield failure(
             "realtime.callback",
-            f"{subject.url} is not this Frappe site: {error}",
+            f"{subject.url} is not the address of this site: {error}.",
             f"{subject.bench_site} ai-assistant doctor --url http://THE.SITE'S.ADDRESS",
             url=subject.url,
         )
         return None
     if user == GUEST:
-        yield failure("realtime.guest", guest_text(subject), *guest_fix(subject))
+        where = f"{subject.url} does not know the {proof_of(subject)}."
+        yield failure("realtime.guest", f"{where} {guest_text(subject)}", *guest_fix(subject))
         return None
     return user
 
 
 def who_am_i(url: str, headers: dict[str, str]) -> str:
-    """The user whom the site sees behind these headers. Raises httpx.HTTPError and ValueError."""
-    answer = httpx.get(
-        f"{url}/api/method/frappe.realtime.get_user_info", headers=headers, timeout=CALL_S, trust_env=False
-    )
+    """The user whom the site sees behind these headers; Guest for credentials that it refuses. Raises
+    httpx.RequestError where nobody answers, and ValueError for an answer that is not Frappe's."""
+    try:
+        answer = httpx.get(
+            f"{url}/api/method/frappe.realtime.get_user_info", headers=headers, timeout=CALL_S, trust_env=False
+        )
+    except httpx.RemoteProtocolError as error:
+        raise ValueError("what answers there is no web server") from error
+    if answer.status_code == 401:
+        return GUEST
     if answer.status_code >= 400:
         raise ValueError(f"it answers {answer.status_code} to frappe.realtime.get_user_info")
     try:
@@ -91,12 +103,16 @@ def who_am_i(url: str, headers: dict[str, str]) -> str:
         raise ValueError("its answer to frappe.realtime.get_user_info names no user") from None
 
 
+def proof_of(subject: Subject) -> str:
+    """What we show to be let in."""
+    return "API key that was given" if subject.api_key else f"session just made for {subject.user}"
+
+
 def guest_text(subject: Subject) -> str:
     """Why a good session may be nobody's."""
-    what = "API key" if subject.api_key else f"session just made for {subject.user}"
     return (
-        f"{subject.url} does not know the {what}: sockets connect as Guest and hear nothing of their own. The address "
-        f"may lead to another site than {subject.site}, or its web server to another database or redis_cache."
+        "Sockets connect as Guest then and hear nothing of their own. The address may lead to another site than "
+        f"{subject.site}, or its web server to another database or redis_cache."
     )
 
 

@@ -11,8 +11,10 @@ from pathlib import Path
 from typing import Any
 
 import msgspec
+from redis.exceptions import RedisError
 
 import ai_assistant
+from ai_assistant.core.errors import ServiceUnavailableError
 from ai_assistant.site.doctor.finding import Finding, Subject, failure, note, ok, warning
 from ai_assistant.streams.connection import request_client
 from ai_assistant.streams.lease import Lease
@@ -40,6 +42,16 @@ class RqWorker(msgspec.Struct, kw_only=True):
 
 def check(subject: Subject) -> Iterator[Finding]:
     """Workers of ours, what waits for them, and what would start one."""
+    try:
+        yield from in_redis(subject)
+    except (ServiceUnavailableError, RedisError) as error:
+        text = f"Workers cannot be seen, for Redis does not answer as it should ({error}); see Redis."
+        yield failure("workers.redis", text, f"{subject.bench_site} ai-assistant doctor --check redis")
+    yield from scheduler(subject)
+
+
+def in_redis(subject: Subject) -> Iterator[Finding]:
+    """What Redis knows of our workers and of RQ's."""
     with request_client(subject.redis_url) as client:
         tasks = Tasks(client, subject.scope)
         workers = tasks.workers()
@@ -48,7 +60,6 @@ def check(subject: Subject) -> Iterator[Finding]:
         yield waiting(tasks, workers)
         yield from lease(Lease(tasks).read(), redis_ms(tasks))
         yield from rq(registered(client, subject.scope), bool(daemons(workers)))
-    yield from scheduler(subject)
 
 
 def daemons(workers: list[dict[str, Any]]) -> list[dict[str, Any]]:
