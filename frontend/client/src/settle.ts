@@ -49,9 +49,14 @@ export function failLocally(state: TaskState, error: TaskError): TaskState {
 
 /** The codes that a refusal at the start gets, next to the wire's own error codes. */
 export function refusal(error: ApiError): TaskError {
-  const codes: Record<number, string> = { 0: "offline", 401: "not_logged_in", 403: "not_permitted" };
-  const fallback =
-    error.status === 429 ? "limit_reached" : error.status === 503 ? "unavailable" : "invalid_request";
+  const codes: Record<number, string> = {
+    0: "offline",
+    401: "not_logged_in",
+    403: "not_permitted",
+    429: "limit_reached",
+    503: "unavailable",
+  };
+  const fallback = error.status >= 500 ? "internal" : "invalid_request";
   const code = error.unauthenticated ? "not_logged_in" : (codes[error.status] ?? fallback);
   return { code, message: error.message, retryable: error.retryable };
 }

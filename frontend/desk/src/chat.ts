@@ -8,13 +8,11 @@ export const ROUTE = "ai-chat";
 
 export class DeskChat {
   readonly #element: AiAssistant;
-  readonly #page: DeskPage;
   /** Another page was shown since: coming back without a name means going on. */
   #away = false;
   #begun = false;
 
   constructor(page: DeskPage) {
-    this.#page = page;
     this.#element = this.#makeElement();
     const main = page.main.get(0);
     main.replaceChildren(this.#element);
@@ -24,6 +22,7 @@ export class DeskChat {
 
   /** The router has come to this page, or to another conversation on it. */
   shown(): void {
+    frappe.breadcrumbs.add("AI Assistant");
     this.#fit();
     const named = frappe.get_route()[1] || null;
     if (!this.#begun) this.#element.begin(named);
@@ -48,12 +47,15 @@ export class DeskChat {
     element.addEventListener("ai-route", (event) =>
       this.#onRoute((event as CustomEvent<RouteDetail>).detail),
     );
-    element.addEventListener("ai-heading", (event) =>
-      this.#page.set_title((event as CustomEvent<{ title: string }>).detail.title || t("AI Chat")),
-    );
+    element.addEventListener("ai-heading", (event) => this.#onHeading((event as CustomEvent).detail.title));
     element.append(footer(), noModels());
     keepKeys(element);
     return element;
+  }
+
+  /** The browser's tab names the conversation; the page's head stays as it is. */
+  #onHeading(title: string): void {
+    if (frappe.get_route()[0] === ROUTE) frappe.utils.set_title(title || t("AI Chat"));
   }
 
   #goOn(): void {

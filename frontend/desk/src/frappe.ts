@@ -8,6 +8,8 @@ export interface Frappe {
   route_flags: { replace_route?: boolean };
   get_route(): string[];
   set_route(...route: string[]): unknown;
+  utils: { set_title(title: string): void };
+  breadcrumbs: { add(module: string): void };
   ai_assistant?: unknown;
   db: {
     get_list(doctype: string, args: Record<string, unknown>): Promise<Record<string, unknown>[]>;
@@ -18,8 +20,6 @@ export interface Frappe {
 /** A page made by `frappe.ui.make_app_page`. */
 export interface DeskPage {
   main: { get(index: 0): HTMLElement };
-  wrapper: { get(index: 0): HTMLElement };
-  set_title(title: string): void;
 }
 
 declare global {

@@ -55,11 +55,11 @@ function is_daemon(worker) {
 function table(status) {
 	const workers = status.workers || [];
 	const rows = [
+		[__("Version"), status.version],
 		[__("Redis"), status.redis?.ok ? __("answers") : __("does not answer")],
 		[__("Waiting tasks"), status.backlog ?? 0],
-		[__("Workers"), workers.length ? "" : __("none")],
+		[__("Workers"), workers.length || __("none")],
 		...workers.map((worker) => [`— ${worker.host || ""} ${worker.pid || ""}`, worker_words(worker)]),
-		[__("Version"), status.version],
 	];
 	const cells = rows.map(([name, value]) => `<tr><td class="text-muted">${text(name)}</td><td>${text(value)}</td></tr>`);
 	return `<table class="table table-bordered" style="max-width: 48rem"><tbody>${cells.join("")}</tbody></table>`;

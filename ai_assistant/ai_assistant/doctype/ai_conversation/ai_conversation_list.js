@@ -3,11 +3,12 @@ frappe.listview_settings["AI Conversation"] = {
 	hide_name_column: true,
 	hide_name_filter: true,
 
+	// how much was said, and whether it is the person's own: the number has no column on a narrow list
 	get_indicator(doc) {
-		if (!doc.message_count) return [__("Empty"), "gray", "message_count,=,0"];
-		return doc.user === frappe.session.user
-			? [__("Yours"), "blue", `user,=,${doc.user}`]
-			: [__("Other User"), "green", `user,=,${doc.user}`];
+		const count = doc.message_count || 0;
+		const words = count === 1 ? __("1 message") : __("{0} messages", [count]);
+		if (!count) return [__("Empty"), "gray", "message_count,=,0"];
+		return [words, doc.user === frappe.session.user ? "blue" : "green", `user,=,${doc.user}`];
 	},
 
 	button: {
