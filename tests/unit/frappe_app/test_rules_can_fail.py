@@ -181,6 +181,8 @@ MISTAKES: list[tuple[Any, Mutation, str]] = [
     (sources.nothing_is_evaluated_or_printed, in_site("def f(x):\n    return eval(x)"), "eval"),
     (sources.commits_are_explained, in_site("def f():\n    frappe.db.commit()"), "without its reason"),
     (sources.sql_is_not_put_together, in_site('def f(x):\n    frappe.db.sql(f"select {x}")'), "put together"),
+    (sources.the_embedded_host_is_left_alone, in_site("from ai_assistant.host.app import make"), "ai_assistant.host"),
+    (sources.the_embedded_host_is_left_alone, in_site("def f():\n    import sqlalchemy.orm"), "sqlalchemy"),
     (sources.texts_can_be_translated, in_site('def f(x):\n    return _(f"no {x}")'), "literal"),
     (sources.texts_can_be_translated, in_site('def f(x):\n    return _("no {0}".format(x))'), "literal"),
     (sources.texts_can_be_translated, in_site('def f(x):\n    frappe.throw(f"there is no {x}")'), "cannot be translated"),
