@@ -54,6 +54,8 @@ def chat(ctx: click.Context, prompt: str, files: tuple[Path, ...], user: str, **
     if len(sites) != 1:
         raise click.UsageError('Name one site: bench --site SITE ai-assistant chat "Explain microservices"')
     asked = Question(text=question(prompt, files), **options)
+    logging.getLogger("ai_assistant").addHandler(logging.NullHandler())  # the terminal is the answer's
+    logging.getLogger("ai_assistant").propagate = False
     try:
         code = asyncio.run(run(asked, sites[0], user))
     except RemoteError as error:

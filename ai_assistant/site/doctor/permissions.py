@@ -37,7 +37,7 @@ def roles(subject: Subject) -> Iterator[Finding]:
         yield failure(
             "permissions.roles",
             f"The role {' and '.join(missing)} is missing on this site.",
-            f"{subject.bench_site} execute ai_assistant.install.after_install",
+            f"{subject.bench_site} execute ai_assistant.install.make_roles",
             missing=missing,
         )
         return

@@ -162,7 +162,7 @@ def waiting(tasks: Tasks, workers: list[dict[str, Any]]) -> Finding:
     data = {"backlog": backlog, "oldest_s": oldest}
     if not backlog:
         return ok("workers.backlog", "No task is waiting", **data)
-    text = f"{backlog} tasks are waiting, the oldest for {oldest:.0f} s"
+    text = f"{'1 task is' if backlog == 1 else f'{backlog} tasks are'} waiting, the oldest for {oldest:.0f} s"
     if oldest <= LATE_S:
         return ok("workers.backlog", text, **data)
     if not workers:
@@ -191,7 +191,9 @@ def lease(found: dict[str, str], now_ms: float) -> Iterator[Finding]:
             late_s=round(late_s),
         )
     elif late_s <= 0:
-        yield ok("workers.lease", f"A background job's place is {found.get('state')}", state=found.get("state"))
+        pending = found.get("state") == "pending"
+        text = "A background job was asked for and is about to begin" if pending else "The background job is at work"
+        yield ok("workers.lease", text, state=found.get("state"))
 
 
 def redis_ms(tasks: Tasks) -> float:
