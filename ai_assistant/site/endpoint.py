@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+import inspect
 from collections.abc import Callable
 from typing import Any
 
@@ -22,8 +23,8 @@ ROLES = frozenset({USER_ROLE, MANAGER_ROLE, "System Manager"})
 def whitelist(function: Callable[..., Any], *, methods: tuple[str, ...], allow_guest: bool) -> Callable[..., Any]:
     """The function as Frappe calls it.
 
-    The wrapper has the function's signature but no annotations: pydantic's answer to a wrong type has no text where
-    tracebacks are switched off (v15), while the core names the field. What the core is given is checked by it alone.
+    The wrapper takes anything for each argument: pydantic's answer to a wrong type has no text where tracebacks are
+    switched off (v15), while the core names the field. Develop calls no method with an argument that has no annotation.
     """
 
     @functools.wraps(function)
@@ -40,7 +41,7 @@ def whitelist(function: Callable[..., Any], *, methods: tuple[str, ...], allow_g
         except ApiError as error:
             errors.throw(error)
 
-    answer.__annotations__ = {}
+    answer.__annotations__ = dict.fromkeys(inspect.signature(function).parameters, Any)
     return frappe.whitelist(methods=list(methods), allow_guest=allow_guest)(answer)
 
 
