@@ -59,7 +59,11 @@ def has_conversation_permission(doc, ptype=None, user=None):
     """Whether `user` may touch this AI Conversation. A shared one is denied here, and Frappe then looks for the share
     and its rights: so what is shared to read stays closed to writing."""
     user = user or frappe.session.user
-    return is_manager(user) or doc.user == user
+    if is_manager(user):
+        return True
+    # a document that is being saved came from the browser, and may name anybody: what is stored counts
+    stored = frappe.db.get_value(CONVERSATION, doc.name, ["user", "owner"]) if doc.name else None
+    return all(name == user for name in stored or (doc.user, doc.owner))
 
 
 def has_message_permission(doc, ptype=None, user=None):
