@@ -1,15 +1,22 @@
 /** `<ai-model-test>`: one short question to a model by the normal way, and what came of it. */
-import { type AssistantClient, isEnded, type Notice, type TaskState, type Usage } from "@ai-assistant/client";
+import {
+  type AssistantClient,
+  isEnded,
+  type Notice,
+  type TaskError,
+  type TaskState,
+  type Usage,
+} from "@ai-assistant/client";
 import { baseStyles, cost, latency, t } from "@ai-assistant/elements";
 import { html, LitElement, nothing } from "lit";
 import { customElement, property, state } from "lit/decorators.js";
 import { modelTestStyles } from "./model-test-styles.ts";
-import { failureAdvice, finishAdvice, noticeLine } from "./test-words.ts";
+import { failureAdvice, finishAdvice, noticeLine, workerAdvice } from "./test-words.ts";
 
 /** Enough for a line, and for the thoughts that some models have before it. */
 const MAX_TOKENS = 1024;
-/** A task that nobody has taken after so long is worth a word. */
-const UNTAKEN_MS = 3_000;
+/** A task that nobody has taken after so long is worth a word; a worker that is woken needs some seconds. */
+const UNTAKEN_MS = 5_000;
 
 @customElement("ai-model-test")
 export class AiModelTest extends LitElement {
@@ -122,13 +129,11 @@ export class AiModelTest extends LitElement {
 
   /** Nobody has taken the task so far. */
   #waiting(task: TaskState) {
-    const taken = task.status !== "queued" && task.notice?.state !== "queued" && task.seq > 1;
-    if (isEnded(task) || taken || !this.untaken) return nothing;
-    return html`<p class="hint" role="status">${t("No worker has taken the question yet.")}
-      ${t("If it stays like this: see that the bench's background workers run, or start a worker with {0}.", "bench ai-worker")}</p>`;
+    if (isEnded(task) || isTaken(task) || !this.untaken) return nothing;
+    return html`<p class="hint" role="status">${t("No worker has taken the question yet.")} ${workerAdvice()}</p>`;
   }
 
-  #failure(error: { code: string; message: string }) {
+  #failure(error: TaskError) {
     return html`<div class="error" role="alert"><strong>${t("The test failed")}</strong>
       <p>${t(error.message)} ${failureAdvice(error)}</p><code>${error.code}</code></div>`;
   }
@@ -148,13 +153,21 @@ export class AiModelTest extends LitElement {
       [t("Waited for a worker"), millis(timings?.queue_ms)],
       [t("Tokens"), usage && tokenLine(usage)],
       [t("Cost"), typeof usage?.cost === "number" ? cost(usage.cost) : usage ? t("no price known") : null],
-      [t("Answered by"), [task.model, task.provider].filter(Boolean).join(" · ") || null],
+      [
+        task.error ? t("Model") : t("Answered by"),
+        [task.model, task.provider].filter(Boolean).join(" · ") || null,
+      ],
       [t("Events"), task.seq ? way : null],
     ];
     const known = figures.filter(([, value]) => value);
     if (!known.length) return nothing;
     return html`<dl>${known.map(([name, value]) => html`<div><dt>${name}</dt><dd>${value}</dd></div>`)}</dl>`;
   }
+}
+
+/** A worker has begun: something came after the event of acceptance. */
+function isTaken(task: TaskState): boolean {
+  return task.seq > 1;
 }
 
 function millis(value: number | null | undefined): string | null {

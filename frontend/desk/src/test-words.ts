@@ -1,6 +1,6 @@
 /** What the test of a model says beside the model's own words. */
-import type { Notice, TaskState } from "@ai-assistant/client";
-import { later, t } from "@ai-assistant/elements";
+import type { Notice, TaskError, TaskState } from "@ai-assistant/client";
+import { errorAdvice, later, t } from "@ai-assistant/elements";
 
 const ADVICE: Record<string, string> = {
   provider_auth: later("Check API Key and API Base of this model."),
@@ -9,13 +9,18 @@ const ADVICE: Record<string, string> = {
   ),
   provider_timeout: later("Check API Base, or give the model more time under Limits."),
   invalid_request: later("Check Model and Parameters of this model."),
-  no_worker: later("See that the bench's background workers run, or set up the worker with {0}."),
 };
 
 /** What to do about a failure, in the words of the form. */
-export function failureAdvice(error: { code: string }): string {
-  const advice = ADVICE[error.code];
-  return advice ? t(advice, "bench ai-assistant setup-worker") : "";
+export function failureAdvice(error: TaskError): string {
+  if (error.code === "no_worker") return workerAdvice();
+  return errorAdvice(error, ADVICE);
+}
+
+/** What to do where no worker takes a task. */
+export function workerAdvice(): string {
+  const setup = "bench ai-assistant setup-worker";
+  return t("See that the bench's background workers run, or set up a worker of its own with {0}.", setup);
 }
 
 /** Why there may be little to read although nothing failed. */

@@ -17,3 +17,4 @@ export { recall, remember } from "./memory.ts";
 export type { Translator } from "./strings.ts";
 export { later, setTranslator, t } from "./strings.ts";
 export { baseStyles, installTheme, scopedThemeCss, scrollStyles, themeCss, toggleStyles } from "./theme.ts";
+export { errorAdvice } from "./words.ts";

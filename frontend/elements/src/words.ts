@@ -43,12 +43,12 @@ export function errorTitle(turn: Turn): string {
   return turn.error?.code === "offline" ? t("The server cannot be reached") : t("The answer failed");
 }
 
-/** What to do next, where the server's message does not say so already. */
-export function errorAdvice(error: TaskError): string {
-  const advice = ADVICE[error.code];
-  if (!advice) return error.retryable && !/again/i.test(error.message) ? t("Try again.") : "";
+/** What to do next, where the server's message does not say so already. `advice` goes before ours. */
+export function errorAdvice(error: TaskError, advice: Readonly<Record<string, string>> = {}): string {
+  const words = advice[error.code] ?? ADVICE[error.code];
+  if (!words) return error.retryable && !/again/i.test(error.message) ? t("Try again.") : "";
   const said = /\b(try|again|check|wait|choose|shorten|log in|start a|add|set|ask)\b/i.test(error.message);
-  return said ? "" : t(advice);
+  return said ? "" : t(words);
 }
 
 /** What the button says behind which attempts before an answer are folded away. */
