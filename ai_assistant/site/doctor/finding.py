@@ -125,8 +125,8 @@ def shown_url(url: str) -> str:
     """A URL without its password."""
     try:
         parts = urlsplit(url)
-        host = parts.netloc.rpartition("@")[2]
-        user = f"{parts.username}:***@" if parts.password else (f"{parts.username}@" if parts.username else "")
     except ValueError:
         return "(not a URL)"
-    return urlunsplit(parts._replace(netloc=user + host))
+    if not parts.password:
+        return url
+    return urlunsplit(parts._replace(netloc=f"{parts.username}:***@{parts.netloc.rpartition('@')[2]}"))
