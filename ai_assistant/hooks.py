@@ -31,11 +31,12 @@ has_permission = {
     "AI Message": "ai_assistant.permissions.has_message_permission",
 }
 
-# what Frappe blanks when a person asks for the deletion of personal data
+# what Frappe blanks when a person asks for the deletion of personal data, before the conversations go altogether
 user_data_fields = [
     {"doctype": "AI Conversation", "filter_by": "owner", "redact_fields": ["title"]},
     {"doctype": "AI Message", "filter_by": "owner", "redact_fields": ["content", "reasoning"]},
 ]
+doc_events = {"Personal Data Deletion Request": {"on_change": "ai_assistant.site.privacy.forget_person"}}
 
 # Conversations are their users' own and are kept: no default_log_clearing_doctypes. AI Conversation can be added to
 # Log Settings by an admin who wants old ones to go.

@@ -50,7 +50,8 @@ find_site() {
 They make users and models on it. If you want that: bench --site $FRAPPE_SITE set-config allow_tests true"
 }
 
-has_app() { run_on_site --site "$1" list-apps 2>/dev/null | grep -q '^ai_assistant'; }
+# `list-apps` shows a table that v15 fills at the next migration only
+has_app() { run_on_site --site "$1" execute frappe.get_installed_apps 2>/dev/null | grep -q '"ai_assistant"'; }
 
 # bench's commands, by its own Python: the command `bench` need not be installed here
 run_on_site() {

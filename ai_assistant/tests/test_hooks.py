@@ -195,3 +195,23 @@ class RetentionTest(FrappeTestCase):
         self.assertFalse(frappe.db.count("AI Message", {"conversation": old}))
         self.assertTrue(frappe.db.exists("AI Conversation", young))
         self.assertEqual(frappe.db.count("AI Message", {"conversation": young}), 1)
+
+
+class PrivacyTest(FrappeTestCase):
+    def tearDown(self):
+        frappe.db.rollback()
+
+    def test_conversations_go_when_the_deletion_of_a_person_ends(self):
+        user = frappe.get_all("User", filters={"name": ("not in", ["Guest", "Administrator"])}, pluck="name", limit=1)[
+            0
+        ]
+        conversation = frappe.get_doc({"doctype": "AI Conversation", "title": "private", "user": user}).insert()
+        request = frappe.get_doc({"doctype": "Personal Data Deletion Request", "email": user, "name": "gone@x.example"})
+        request.status = "Pending Approval"
+        request.run_method("on_change")
+        self.assertTrue(frappe.db.exists("AI Conversation", conversation.name))
+        request.status = "Deleted"
+        request.run_method("on_change")
+        self.assertFalse(frappe.db.count("AI Conversation", {"user": user}))
+        deleted = {"deleted_doctype": "AI Conversation", "deleted_name": conversation.name}
+        self.assertFalse(frappe.db.count("Deleted Document", deleted))

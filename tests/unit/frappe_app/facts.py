@@ -38,6 +38,7 @@ CORE_DOCTYPES = {
     "File",
     "Log Settings",
     "Page",
+    "Personal Data Deletion Request",
     "RQ Job",
     "RQ Worker",
     "Role",
