@@ -8,6 +8,7 @@ The site's worker must be able to reach a provider on this machine's 127.0.0.1.
 
 from __future__ import annotations
 
+import json
 import os
 import re
 import uuid
@@ -44,11 +45,14 @@ class Site:
     def __init__(self) -> None:
         self._client = login()
         self._made: list[tuple[str, str]] = []
+        self._users: list[str] = []
 
     def __enter__(self) -> Site:
         return self
 
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, _: TracebackType | None) -> None:
+        for user in self._users:
+            self._remove_chats(user)
         for doctype, name in reversed(self._made):
             self._client.delete(path(doctype, name))
         self._client.close()
@@ -88,7 +92,14 @@ class Site:
         address, password = f"desk-{uuid.uuid4().hex[:8]}@example.com", uuid.uuid4().hex
         fields = {"first_name": "Desk", "send_welcome_email": 0, "new_password": password, "user_type": "System User"}
         self.make("User", email=address, roles=[{"role": role} for role in roles], **fields)
+        self._users.append(address)
         return address, password
+
+    def _remove_chats(self, user: str) -> None:
+        """A user who has conversations cannot be deleted."""
+        query = {"filters": json.dumps({"user": user}), "limit_page_length": 0}
+        for row in self._client.get(path("AI Conversation"), params=query).json()["data"]:
+            self._client.delete(path("AI Conversation", row["name"]))
 
 
 def path(doctype: str, name: str | None = None) -> str:

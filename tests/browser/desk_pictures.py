@@ -15,6 +15,8 @@ from .pictures import IMAGES, shoot
 from .upstream import Upstream
 
 SIZE = {"width": 1180, "height": 760}
+QUESTION = "How is an addition upheld by type hints? Please think long about it."
+"""In the words that the provider waits for: `held` and `think long`."""
 
 
 def main() -> None:
@@ -27,15 +29,15 @@ def main() -> None:
     with desk.Site() as site, sync_playwright() as playwright:
         browser = playwright.chromium.launch(executable_path=path, args=["--no-sandbox"])
         try:
-            take(new_page(browser), site, upstream)
+            take(new_page(browser, site), site, upstream)
         finally:
             browser.close()
             upstream.stop()
 
 
-def new_page(browser: Browser) -> Page:
-    """The Desk, at twice the size."""
-    sid = desk.login().cookies["sid"]
+def new_page(browser: Browser, site: desk.Site) -> Page:
+    """The Desk of a new manager, at twice the size."""
+    sid = desk.login(*site.make_user("System Manager", "AI Manager")).cookies["sid"]
     return logged_in(browser, desk.URL, sid, viewport=SIZE, device_scale_factor=2).new_page()
 
 
@@ -49,7 +51,7 @@ def take(page: Page, site: desk.Site, upstream: Upstream) -> None:
 
     upstream.go.clear()
     desk.open_chat(page, model)
-    ask(page, "Think long about a way to add two numbers, held")
+    ask(page, QUESTION)
     page.wait_for_timeout(2_500)
     shoot(page, "desk-chat.png")
     page.evaluate("document.documentElement.setAttribute('data-theme', 'dark')")
@@ -57,7 +59,6 @@ def take(page: Page, site: desk.Site, upstream: Upstream) -> None:
     upstream.go.set()
     ended(answer(page))
     name = desk.conversation_of(page)
-    site.remove_later("AI Conversation", name)
 
     for route, picture in ((f"ai-conversation/{name}", "conversation"), ("ai-assistant-settings", "settings")):
         desk.open_desk(page, route)

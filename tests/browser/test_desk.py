@@ -36,7 +36,8 @@ def model(site: desk.Site, upstream: Upstream) -> str:
 
 @pytest.fixture(scope="module")
 def sid(site: desk.Site) -> str:
-    return desk.login().cookies["sid"]
+    """Session of a manager, whose chats go when the tests are over."""
+    return desk.login(*site.make_user("System Manager", "AI Manager")).cookies["sid"]
 
 
 @pytest.fixture
@@ -86,7 +87,7 @@ def test_a_failing_model_says_why_and_what_to_do(page: Page, site: desk.Site) ->
     desk.open_desk(page, f"ai-model/{site.make_model(CLOSED_PORT)}")
     failure = desk.press_test(page).get_by_role("alert")
     expect(failure).to_contain_text("provider_unavailable", timeout=40_000)
-    expect(failure).to_contain_text(re.compile("API Base|try again", re.IGNORECASE))
+    expect(failure).to_contain_text("Check api_base")
 
 
 def test_a_chat_shows_its_thinking_and_survives_a_reload_and_another_page(
@@ -201,7 +202,6 @@ def test_a_plain_user_chats_and_configures_nothing(
     desk.open_chat(page, model)
     ended(ask(page, "as a plain user"))
     assert text_of(answer(page)) == ANSWER
-    site.remove_later("AI Conversation", desk.conversation_of(page))
     context.close()
     assert problems == []
 

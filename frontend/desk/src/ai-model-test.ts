@@ -122,8 +122,7 @@ export class AiModelTest extends LitElement {
         ?truncated=${task.reasoningTruncated} .durationMs=${task.reasoningMs} .elapsed=${elapsed}></ai-reasoning>`;
     }
     if (!open || answered) return nothing;
-    const label =
-      task.notice?.state === "queued" ? t("Waiting for a free worker") : t("Waiting for the model");
+    const label = isTaken(task) ? t("Waiting for the model") : t("Waiting for a free worker");
     return html`<ai-thinking-indicator .label=${label} .elapsed=${elapsed}></ai-thinking-indicator>`;
   }
 
