@@ -45,11 +45,11 @@ class Outcome(msgspec.Struct, kw_only=True):
     """Whether a Socket.IO server answered at all."""
     connect_ms: float | None = None
     arrived: dict[str, float] = msgspec.field(default_factory=dict)
-    """Round trip in ms of the probe event, by the room that it was published to and arrived from."""
+    """Round trip in ms of the probe event that arrived, by the room it was published to; empty when none did."""
 
 
 async def visit(how: Visit, redis_url: str, rooms: list[str]) -> Outcome:
-    """Connects, publishes one probe event to each room through Redis, and notes which arrive."""
+    """Connects, and publishes a probe event through Redis to one room after the other until one arrives."""
     outcome = Outcome()
     session = aiohttp.ClientSession()  # ours to close: after a failure Socket.IO would leave its own open
     client = socketio.AsyncClient(http_session=session, reconnection=False, logger=False, engineio_logger=False)
@@ -72,7 +72,7 @@ async def visit(how: Visit, redis_url: str, rooms: list[str]) -> Outcome:
         await asyncio.wait_for(connect(client, how, namespace), CONNECT_S + 2)
         outcome.connected = outcome.reached = not refused.is_set()
         outcome.connect_ms = round((time.perf_counter() - started) * 1000, 1)
-        outcome.arrived = await round_trips(how.site, redis_url, rooms, heard)
+        outcome.arrived = await first_arrival(how.site, redis_url, rooms, heard)
     except (SocketIOError, OSError, asyncio.TimeoutError, ValueError) as error:
         outcome.connected = False
         outcome.reached = outcome.reached or UNANSWERED in str(error)
@@ -91,25 +91,28 @@ async def connect(client: socketio.AsyncClient, how: Visit, namespace: str) -> N
     )
 
 
-async def round_trips(site: str, redis_url: str, rooms: list[str], heard: asyncio.Queue[Any]) -> dict[str, float]:
-    """Publishes to each room and gives the milliseconds until its event arrived; a room whose event did not arrive
-    is left out. Raises OSError when Redis is away."""
-    sent: dict[str, tuple[str, float]] = {}
+async def first_arrival(site: str, redis_url: str, rooms: list[str], heard: asyncio.Queue[Any]) -> dict[str, float]:
+    """Publishes to one room after the other until an event arrives; gives that room and the milliseconds it took.
+    Empty when none did. Raises OSError when Redis is away."""
     for room in rooms:
-        nonce = uuid.uuid4().hex
-        sent[nonce] = (room, time.perf_counter())
+        nonce, sent = uuid.uuid4().hex, time.perf_counter()
         await asyncio.to_thread(publish, redis_url, site, room, nonce)
-    arrived: dict[str, float] = {}
-    deadline = time.perf_counter() + ARRIVE_S
-    while len(arrived) < len(rooms) and (left := deadline - time.perf_counter()) > 0:
+        at = await arrival(nonce, heard, sent + ARRIVE_S)
+        if at is not None:
+            return {room: round((at - sent) * 1000, 2)}
+    return {}
+
+
+async def arrival(nonce: str, heard: asyncio.Queue[Any], deadline: float) -> float | None:
+    """When the event with this nonce arrived, by `time.perf_counter`."""
+    while (left := deadline - time.perf_counter()) > 0:
         try:
             data, at = await asyncio.wait_for(heard.get(), left)
         except (asyncio.TimeoutError, TimeoutError):
-            break
-        found = sent.get(data.get("nonce", "")) if isinstance(data, dict) else None
-        if found:
-            arrived[found[0]] = round((at - found[1]) * 1000, 2)
-    return arrived
+            return None
+        if isinstance(data, dict) and data.get("nonce") == nonce:
+            return at
+    return None
 
 
 def publish(redis_url: str, site: str, room: str, nonce: str) -> None:

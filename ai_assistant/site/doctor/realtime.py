@@ -174,7 +174,7 @@ def public(subject: Subject, headers: dict[str, str], user: str) -> Iterator[Fin
 
 
 def tried(subject: Subject, how: Visit, user: str) -> Outcome:
-    """One visit, with probe events to the user's room and to the guests' room."""
+    """One visit, with a probe event to the user's room, and one to the guests' when that does not arrive."""
     return asyncio.run(visit(how, subject.redis_url, [room_of(user), room_of(GUEST)]))
 
 
