@@ -4,6 +4,7 @@
     python benchmarks/streaming.py --quick             a smoke test
     python benchmarks/streaming.py --load 50 --json 50.json
     python benchmarks/streaming.py --litellm-proxy ~/litellm-venv
+    AI_ASSISTANT_ADMIN_PASSWORD=… python benchmarks/streaming.py --url https://site --prepare --beside
 
 Ends with 0 when every target was reached, 1 when one was not, 2 for a wrong call or a part that failed, 3 when the run
 is void.
@@ -13,6 +14,7 @@ from __future__ import annotations
 
 import argparse
 import asyncio
+import os
 import sys
 import tempfile
 from pathlib import Path
@@ -21,7 +23,10 @@ from streaming_parts.child import ChildError
 from streaming_parts.loads import loads_of
 from streaming_parts.loop import raise_file_limit
 from streaming_parts.report import text_of
+from streaming_parts.running import RunningHost
 from streaming_parts.session import GATEWAY, IMPORTS, Options, run
+from streaming_parts.site import PASSWORD_VARIABLE
+from streaming_parts.usage import Serving
 
 FAILED, VOID = 2, 3
 
@@ -39,25 +44,43 @@ def parser() -> argparse.ArgumentParser:
     found.add_argument("--json", type=Path, metavar="FILE", help="write the report as JSON")
     found.add_argument("--keep", type=Path, metavar="DIR", help="keep the host's data and all logs in this folder")
     found.add_argument("--litellm-proxy", metavar="PATH", help="a virtual environment with litellm[proxy]")
-    running = found.add_argument_group(
-        "a host that runs already, for example a Frappe site, with the upstream's models"
-    )
+    found.add_argument("--repeat", type=int, default=1, help="how often each load on the wire runs (1)")
+    add_running(found)
+    return found
+
+
+def add_running(found: argparse.ArgumentParser) -> None:
+    """The options of a host that runs already."""
+    running = found.add_argument_group("a host that runs already, for example a Frappe site")
     running.add_argument("--url")
-    running.add_argument("--user", default="Administrator")
+    running.add_argument(
+        "--prepare",
+        action="store_true",
+        help="make the models and users on a Frappe site, lift its limits, and take it all back at the end; "
+        f"Administrator's password is asked of {PASSWORD_VARIABLE}",
+    )
+    running.add_argument("--beside", action="store_true", help="measure an embedded host of our own by turns with it")
+    running.add_argument("--user", default="Administrator", help="who asks, where nothing is prepared")
     running.add_argument("--password")
     running.add_argument("--site", default="", help="the namespace, where it is not the URL's host name")
     running.add_argument("--socket-url", default="", help="where Socket.IO is, where it is not the same URL")
-    running.add_argument("--pid", type=int, action="append", default=[], help="a process that serves; may be repeated")
-    running.add_argument("--upstream-port", type=int, default=0, help="the port that the site's models point to")
-    return found
+    running.add_argument(
+        "--pid",
+        type=Serving.parse,
+        action="append",
+        default=[],
+        metavar="[NAME=]PID",
+        help="a process that serves, with its children; may be repeated",
+    )
+    running.add_argument("--upstream-port", type=int, default=0, help="the port that the host's models point to")
 
 
 def options_of(given: argparse.Namespace) -> Options:
     """The options of a run. Raises SystemExit for some that do not go together."""
-    if given.url and not given.password:
-        raise SystemExit("--url needs --password, and --user where it is not Administrator")
-    if given.seconds <= 0 or given.chats < 10 or given.users < 1:
-        raise SystemExit("--seconds must be above 0, --chats at least 10, --users at least 1")
+    if given.seconds <= 0 or given.chats < 10 or given.users < 1 or given.repeat < 1:
+        raise SystemExit("--seconds must be above 0, --chats at least 10, --users and --repeat at least 1")
+    if (given.beside or given.prepare) and not given.url:
+        raise SystemExit("--beside and --prepare need --url")
     return Options(
         seconds=2.0 if given.quick else given.seconds,
         chats=20 if given.quick else given.chats,
@@ -65,13 +88,28 @@ def options_of(given: argparse.Namespace) -> Options:
         is_quick=given.quick,
         only=given.load or [],
         litellm_proxy=given.litellm_proxy,
+        running=running_of(given) if given.url else None,
+        is_beside=given.beside,
+        repeat=given.repeat,
+        upstream_port=given.upstream_port,
+    )
+
+
+def running_of(given: argparse.Namespace) -> RunningHost:
+    """The host that runs. Raises SystemExit when nobody may use it."""
+    admin_password = os.environ.get(PASSWORD_VARIABLE, "") if given.prepare else ""
+    if given.prepare and not admin_password:
+        raise SystemExit(f"--prepare needs Administrator's password in {PASSWORD_VARIABLE}")
+    if not given.prepare and not given.password:
+        raise SystemExit("--url needs --prepare, or --password, and --user where it is not Administrator")
+    return RunningHost(
         url=given.url,
-        user=given.user,
-        password=given.password or "",
         site=given.site,
         socket_url=given.socket_url,
-        pids=given.pid,
-        upstream_port=given.upstream_port,
+        serving=given.pid,
+        user=given.user,
+        password=given.password or "",
+        admin_password=admin_password,
     )
 
 

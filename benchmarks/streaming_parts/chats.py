@@ -73,7 +73,7 @@ class Chats:
 
     async def _socket(self, api: Api, on_event: Callable[[Event, int], None]) -> Realtime:
         socket = Realtime(self._job.site, on_event)
-        await socket.connect(self._job.socket_url or self._job.url, api.headers)
+        await socket.connect(self._job.socket_url or self._job.url, api.headers, page=self._job.url)
         return socket
 
     async def _open_idle(self) -> None:

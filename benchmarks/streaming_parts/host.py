@@ -13,9 +13,9 @@ from pathlib import Path
 
 import msgspec
 
-from .api import hostname_of
 from .child import Child, ChildError
 from .job import Credential
+from .usage import Serving
 
 START_S = 90.0
 #: Variables that would give the host other models or another Redis than the benchmark's.
@@ -38,8 +38,8 @@ class Target(msgspec.Struct, frozen=True, kw_only=True):
     site: str
     users: list[Credential]
     idle_users: list[Credential]
-    pids: list[int]
-    """Of the serving processes; empty where they are unknown, and their CPU and memory with them."""
+    serving: list[Serving]
+    """The serving processes; empty where they are unknown, and their CPU and memory with them."""
     socket_url: str = ""
 
 
@@ -82,7 +82,7 @@ async def embedded(
             site=running.site,
             users=[Credential(user=name, password=password) for name in names],
             idle_users=[Credential(user=name, password=password) for name in idle],
-            pids=[running.pid],
+            serving=[Serving(running.pid)],
         )
         await child.stop()
         await output
@@ -113,16 +113,3 @@ def read_run_file(path: Path) -> Running | None:
         return msgspec.json.decode(path.read_bytes(), type=Running)
     except FileNotFoundError:
         return None
-
-
-def running_target(url: str, user: str, password: str, site: str, socket_url: str, pids: list[int]) -> Target:
-    """A host that runs already; its models must be named as the benchmark's."""
-    who = Credential(user=user, password=password)
-    return Target(
-        url=url.rstrip("/"),
-        site=site or hostname_of(url),
-        users=[who],
-        idle_users=[who],
-        pids=pids,
-        socket_url=socket_url,
-    )

@@ -70,6 +70,7 @@ def loads_of(seconds: float, chats: int) -> list[Load]:
             pace=steady,
             must=Must(p99_ms=15, first_event_ms=20),
         ),
+        Load(name="25", title="25 streams", path=DIRECT, pace=steady, streams=25, must=Must(p99_ms=50)),
         Load(name="50", title="50 streams", path=DIRECT, pace=steady, streams=50, must=Must(p99_ms=50)),
         Load(name="100", title="100 streams", path=DIRECT, pace=steady, streams=100, must=Must(p99_ms=100)),
         Load(
@@ -114,3 +115,17 @@ def loads_of(seconds: float, chats: int) -> list[Load]:
         Load(name="proxy-1", title="1 stream", path=PROXY, pace=steady),
         Load(name="proxy-50", title="50 streams", path=PROXY, pace=steady, streams=50),
     ]
+
+
+#: What a Frappe site is measured with where no load is named.
+ON_SITE = ("1", "25", "50", "bursty-20", "idle-1000")
+#: A site's own target: 25 streams through its web server, one worker and its realtime server.
+SITE_MUST = {"25": Must(p99_ms=100)}
+
+
+def on_site(load: Load) -> Load:
+    """The load with a site's targets: all must be delivered, and the rest is measured."""
+    if load.must is None:
+        return load
+    must = SITE_MUST.get(load.name, Must(one_event_per_frame=load.must.one_event_per_frame))
+    return msgspec.structs.replace(load, must=must)

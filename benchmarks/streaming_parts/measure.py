@@ -11,7 +11,7 @@ from .host import Target
 from .job import Job, Result
 from .loads import Load
 from .row import Row, checks_of
-from .usage import Processes, Usage, as_dict, mib
+from .usage import Processes, Serving, Usage, as_dict, mib
 
 #: Beyond the length of a stream, how long one may take, in seconds.
 PATIENCE_S = 60.0
@@ -48,9 +48,9 @@ async def warm_up(folder: Path, job: Job) -> None:
         await one.run()
 
 
-async def measure(folder: Path, load: Load, job: Job, upstream: Upstream, pids: list[int]) -> Row:
+async def measure(folder: Path, load: Load, job: Job, upstream: Upstream, serving: list[Serving]) -> Row:
     """Runs a load and makes its row. Raises ChildError when a part of the generator fails."""
-    processes = Processes(pids)
+    processes = Processes(serving)
     marks: dict[str, Usage] = {}
 
     async def mark(number: int) -> None:
@@ -67,7 +67,7 @@ async def measure(folder: Path, load: Load, job: Job, upstream: Upstream, pids: 
             await watching
     row = row_of(load, result, told, then)
     row.marks = {name: as_dict(usage) for name, usage in marks.items()}
-    if pids:
+    if serving:
         add_serving(row, before, after, processes.peak)
     row.checks = checks_of(row)
     return row
@@ -88,6 +88,9 @@ def add_serving(row: Row, before: Usage, after: Usage, peak: Usage) -> None:
     tokens = max(1, row.result.tally.delivered)
     row.cpu_us_per_token = round((after.cpu_s - before.cpu_s) / tokens * 1e6, 1)
     row.redis_us_per_token = round((after.redis_cpu_s - before.redis_cpu_s) / tokens * 1e6, 1)
+    row.cpu_parts = {
+        name: round((cpu_s - before.parts.get(name, 0.0)) / tokens * 1e6, 1) for name, cpu_s in after.parts.items()
+    }
     row.serving_core = round((after.cpu_s - before.cpu_s) / max(row.result.wall_s, 0.001), 3)
     row.waited_core = round((after.waited_s - before.waited_s) / max(row.result.wall_s, 0.001), 3)
     row.peak_rss_mib = mib(peak.rss + peak.redis_rss)

@@ -44,10 +44,11 @@ class Realtime:
         self._joined: asyncio.Future[None] = asyncio.get_running_loop().create_future()
         self._socket: WebSocket | None = None
 
-    async def connect(self, url: str, headers: Mapping[str, str]) -> None:
-        """Connects and joins the namespace. `headers` carry the credential. Raises RealtimeError, WebSocketError."""
-        parts = urlsplit(url)
-        origin = {"Origin": f"{parts.scheme}://{parts.netloc}"}
+    async def connect(self, url: str, headers: Mapping[str, str], page: str = "") -> None:
+        """Connects and joins the namespace. `headers` carry the credential; `page` is the URL of the page that asks,
+        where it is another one: a site's realtime server calls it back. Raises RealtimeError, WebSocketError."""
+        parts, asks = urlsplit(url), urlsplit(page or url)
+        origin = {"Origin": f"{asks.scheme}://{asks.netloc}"}
         target = f"{parts.scheme}://{parts.netloc}/socket.io/?EIO=4&transport=websocket"
         self._socket = await WebSocket.connect(target, {**origin, **headers}, self._text)
         self._socket.closed.add_done_callback(self._closed)

@@ -6,6 +6,7 @@ from typing import Any
 
 import msgspec
 
+from . import compare
 from .gateway_alone import Figures
 from .row import Check, Row
 from .stats import Latency
@@ -81,7 +82,7 @@ def cells_of(row: Row) -> list[str]:
     verdict = "; ".join(f"{check.was}{'' if check.met else ' ✗'}" for check in row.checks) or "–"
     return [
         row.load.title + (" (void)" if row.is_void else ""),
-        row.load.path,
+        f"{row.load.path}, {row.host}" if row.host else row.load.path,
         f"{tally.delivered:,}/{tally.expected:,}",
         *(number(getattr(latency, name)) if isinstance(latency, Latency) else "–" for name in ("p50", "p95", "p99")),
         number(first.p50 if first else None),
@@ -118,6 +119,8 @@ def text_of(report: Report, markdown: bool) -> str:
     ]
     if report.rows:
         parts.append(table(COLUMNS, [cells_of(row) for row in report.rows], markdown))
+    if lines := compare.comparison(report.rows):
+        parts.append(table(compare.COLUMNS, lines, markdown))
     if report.gateway:
         lines = [
             [f.reader, f.pace, f"{f.delivered:,}/{f.expected:,}", number(f.cpu_us_per_token)] for f in report.gateway
@@ -136,6 +139,9 @@ def text_of(report: Report, markdown: bool) -> str:
 def problems_of(row: Row) -> list[str]:
     """What went wrong in a load, and where its generator was late."""
     lines = [f"{row.load.name}: {problem}" for problem in row.result.tally.problems]
+    if row.cpu_parts:
+        costs = ", ".join(f"{name} {cost:.0f}" for name, cost in row.cpu_parts.items())
+        lines.append(f"{row.load.name}: CPU µs/token of {costs}")
     late = row.upstream
     if late.late_tokens:
         share = late.late_tokens / max(1, late.tokens)

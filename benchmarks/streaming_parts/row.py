@@ -31,6 +31,10 @@ class Row(msgspec.Struct, kw_only=True):
     """Shares of a core."""
     cpu_us_per_token: float | None = None
     redis_us_per_token: float | None = None
+    cpu_parts: dict[str, float] = {}
+    """CPU µs/token by the name of the serving process, where one was given."""
+    host: str = ""
+    """Which of two hosts it was, where a run compares them."""
     serving_core: float | None = None
     waited_core: float | None = None
     """Share of the time in which the serving process was ready to run and had no core."""

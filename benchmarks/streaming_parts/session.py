@@ -4,23 +4,25 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable
-from contextlib import AsyncExitStack
+from contextlib import AbstractAsyncContextManager, AsyncExitStack, nullcontext
 from pathlib import Path
 
 import msgspec
 
-from . import imports
+from . import compare, imports
 from .child import Child, ChildError
 from .gateway_alone import Figures, Trial
 from .generator import Upstream, upstream
-from .host import Model, Target, embedded, running_target
-from .loads import DIRECT, PROXY, UPSTREAM, Load, loads_of
+from .host import Model, Target, embedded
+from .loads import DIRECT, ON_SITE, PROXY, UPSTREAM, Load, loads_of, on_site
 from .machine import machine
 from .measure import job_of, measure, warm_up
 from .pace import pace_of
 from .peer import executable, proxy, version_of
 from .report import Report
 from .row import Check
+from .running import RunningHost
+from .usage import Serving
 
 GATEWAY, IMPORTS = "gateway", "imports"
 #: Users of the idle sockets.
@@ -41,17 +43,23 @@ class Options(msgspec.Struct, kw_only=True):
     is_quick: bool
     only: list[str]
     litellm_proxy: str | None = None
-    url: str | None = None
-    user: str = ""
-    password: str = ""
-    site: str = ""
-    socket_url: str = ""
-    pids: list[int] = []
+    running: RunningHost | None = None
+    """A host that runs already and is to be measured."""
+    is_beside: bool = False
+    """Whether an embedded host of our own is measured beside it."""
+    repeat: int = 1
     upstream_port: int = 0
 
     def wants(self, name: str) -> bool:
         """Whether a load is to run."""
-        return not self.only or name in self.only
+        return name in (self.only or ON_SITE) if self.running else not self.only or name in self.only
+
+    @property
+    def hosts(self) -> list[str]:
+        """The hosts that a load on the wire goes to, one after the other."""
+        if not self.is_beside:
+            return [""]
+        return [compare.SITE, compare.EMBEDDED]
 
 
 class Session:
@@ -82,36 +90,60 @@ class Session:
             await self._measure(load, None, [])
 
     async def _wire(self, loads: list[Load]) -> None:
-        """Each load on a host of its own, so that none inherits another's memory."""
-        for load in loads:
-            try:
-                async with AsyncExitStack() as stack:
-                    target = await self._target(stack, load)
-                    await self._measure(load, target, target.pids)
-            except ChildError as error:
-                self._failed(load.name, error)
+        """Each load, as often as was asked for; where there are two hosts, on one after the other."""
+        if not loads:
+            return
+        try:
+            async with self._running(loads) as running:
+                for load in loads:
+                    for number in range(self._options.repeat):
+                        for host in self._options.hosts:
+                            await self._one(load, host, running, self._folder / f"{load.name}-{number}")
+        except ChildError as error:
+            self._failed("the host that runs", error)
 
-    async def _target(self, stack: AsyncExitStack, load: Load) -> Target:
-        asked = self._options
-        if asked.url:
-            return running_target(asked.url, asked.user, asked.password, asked.site, asked.socket_url, asked.pids)
-        transport = "direct" if load.path == DIRECT else "litellm"
-        model = Model(load.model, load.pace, transport)
-        short = Model(f"{load.model}-warm", "once-1", transport)
-        folder = self._folder / load.name
+    def _running(self, loads: list[Load]) -> AbstractAsyncContextManager[Target | None]:
+        running = self._options.running
+        if running is None:
+            return nullcontext()
+        models = {load.model: model_of(load) for load in loads}
+        idle = IDLE_USERS if any(load.idle_sockets for load in loads) else 0
+        return running.target(self._upstream.base, models.values(), self._options.users, idle)
+
+    async def _one(self, load: Load, host: str, running: Target | None, folder: Path) -> None:
+        """One load on one host; an embedded host is a new one, so that none inherits another's memory."""
+        try:
+            async with AsyncExitStack() as stack:
+                if running is None or host == compare.EMBEDDED:
+                    target = await stack.enter_async_context(self._embedded(load, folder))
+                else:
+                    target = msgspec.structs.replace(running, users=running.users[: load.streams])
+                judged = msgspec.structs.replace(load, must=None) if host == compare.EMBEDDED else load
+                await self._measure(on_site(judged) if running else judged, target, target.serving, host=host)
+        except ChildError as error:
+            self._failed(f"{load.name} {host}".strip(), error)
+
+    def _embedded(self, load: Load, folder: Path) -> AbstractAsyncContextManager[Target]:
         folder.mkdir(exist_ok=True)
         idle = IDLE_USERS if load.idle_sockets else 0
-        users = min(asked.users, load.streams)
-        return await stack.enter_async_context(
-            embedded(folder, self._upstream.base, [model, short], users, idle, load.task_ttl_s)
-        )
+        users = min(self._options.users, load.streams)
+        return embedded(folder, self._upstream.base, [model_of(load)], users, idle, load.task_ttl_s)
 
-    async def _measure(self, load: Load, target: Target | None, pids: list[int], base: str = "", key: str = "") -> None:
-        self._say(f"{load.path}: {load.title} ({load.pace}) …")
+    async def _measure(
+        self,
+        load: Load,
+        target: Target | None,
+        serving: list[Serving],
+        *,
+        base: str = "",
+        key: str = "",
+        host: str = "",
+    ) -> None:
+        self._say(f"{load.path}{host and ', '}{host}: {load.title} ({load.pace}) …")
         job = job_of(load, target, base or self._upstream.base, key)
-        if target is None or not self._options.url:
-            await warm_up(self._folder, job)
-        row = await measure(self._folder, load, job, self._upstream, pids)
+        await warm_up(self._folder, job)
+        row = await measure(self._folder, load, job, self._upstream, serving)
+        row.host = host
         self.report.rows.append(row)
 
     async def _proxy(self, loads: list[Load]) -> None:
@@ -133,7 +165,7 @@ class Session:
         try:
             async with proxy(program, self._folder, self._upstream.base, paces) as peer:
                 for load in loads:
-                    await self._measure(load, None, [peer.pid], peer.base, peer.key)
+                    await self._measure(load, None, [Serving(peer.pid)], base=peer.base, key=peer.key)
         except ChildError as error:
             self._failed("the LiteLLM proxy", error)
 
@@ -154,6 +186,11 @@ class Session:
             self.report.gateway.append(figures)
             if trial.reader == "direct" and trial.pace == FLOOD:
                 self.report.checks.append(gateway_check(figures))
+
+
+def model_of(load: Load) -> Model:
+    """The model that the load asks."""
+    return Model(load.model, load.pace, "direct" if load.path == DIRECT else "litellm")
 
 
 def trials(base: str, seconds: float) -> list[Trial]:

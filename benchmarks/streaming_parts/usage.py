@@ -15,6 +15,19 @@ REDIS_NAMES = ("redis-server", "valkey-server")
 MIB = 1024 * 1024
 
 
+class Serving(msgspec.Struct, frozen=True):
+    """A process that serves, with its children; its name tells it apart in the report."""
+
+    pid: int
+    name: str = ""
+
+    @classmethod
+    def parse(cls, text: str) -> Serving:
+        """`[name=]pid` of the command line. Raises ValueError."""
+        name, _, pid = text.rpartition("=")
+        return cls(int(pid), name)
+
+
 class Usage(msgspec.Struct, frozen=True, kw_only=True):
     """CPU seconds since their start, and resident bytes now, of the serving processes and of their Redis."""
 
@@ -24,14 +37,17 @@ class Usage(msgspec.Struct, frozen=True, kw_only=True):
     redis_rss: int = 0
     waited_s: float = 0.0
     """How long the serving processes were ready to run and had no core: of a machine that is busy with other work."""
+    parts: dict[str, float] = {}
+    """CPU seconds by the name of the process, where one was given."""
 
 
 class Processes:
-    """The process that serves, with its children; a Redis among them is counted apart."""
+    """The processes that serve, with their children; a Redis among them is counted apart."""
 
-    def __init__(self, pids: list[int]):
+    def __init__(self, serving: list[Serving]):
         """Raises psutil.NoSuchProcess for a process that is not there."""
-        self._roots = [psutil.Process(pid) for pid in pids]
+        self._roots = [psutil.Process(each.pid) for each in serving]
+        self._names = {each.pid: each.name for each in serving if each.name}
         self.peak = Usage()
         """The highest sum of memory that was seen while `watch` ran."""
 
@@ -48,12 +64,17 @@ class Processes:
             sums[1] += memory
         waited = sum(waited_s(root.pid) for root in self._roots)
         return Usage(
-            cpu_s=serving[0], redis_cpu_s=redis[0], rss=int(serving[1]), redis_rss=int(redis[1]), waited_s=waited
+            cpu_s=serving[0],
+            redis_cpu_s=redis[0],
+            rss=int(serving[1]),
+            redis_rss=int(redis[1]),
+            waited_s=waited,
+            parts={self._names[root.pid]: cpu_s(root) for root in self._roots if root.pid in self._names},
         )
 
     async def watch(self) -> None:
         """Keeps `peak`. Runs until cancelled."""
-        while True:
+        while self._roots:
             now = self.look()
             if now.rss + now.redis_rss > self.peak.rss + self.peak.redis_rss:
                 self.peak = now
@@ -65,6 +86,18 @@ class Processes:
             for process in (root, *root.children(recursive=True)):
                 found[process.pid] = process
         return list(found.values())
+
+
+def cpu_s(root: psutil.Process) -> float:
+    """CPU seconds of a process and its children; one that ends meanwhile is left out."""
+    total = 0.0
+    for process in (root, *root.children(recursive=True)):
+        try:
+            times = process.cpu_times()
+        except psutil.NoSuchProcess:
+            continue
+        total += times.user + times.system
+    return total
 
 
 def waited_s(pid: int) -> float:

@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+import os
+import subprocess
+import sys
 import time
 
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from streaming_parts.compare import COLUMNS, comparison
 from streaming_parts.generator import UpstreamStats
 from streaming_parts.job import Result
-from streaming_parts.loads import loads_of
+from streaming_parts.loads import ON_SITE, Must, loads_of, on_site
 from streaming_parts.pace import Pace, pace_of
 from streaming_parts.realtime import Event
 from streaming_parts.report import Report, text_of
@@ -17,6 +21,7 @@ from streaming_parts.row import Row, checks_of
 from streaming_parts.stamps import RawReader, StampReader, token
 from streaming_parts.stats import latency_of, percentile
 from streaming_parts.task_watch import Tally, TaskWatch
+from streaming_parts.usage import Processes, Serving
 
 
 @pytest.mark.parametrize(("share", "value"), [(0.5, 50), (0.95, 95), (0.99, 99), (1.0, 100), (0.0, 1), (0.001, 1)])
@@ -156,3 +161,49 @@ def test_a_run_of_a_busy_generator_is_void():
     assert report.is_void
     assert "VOID" in text_of(report, markdown=True)
     assert not Report(machine=machine, is_quick=False, rows=[row_of(core=0.8)]).is_void
+
+
+def compared(host: str, p50: int, cpu: float | None) -> Row:
+    row = row_of()
+    row.host, row.cpu_us_per_token = host, cpu
+    row.result.latency = latency_of([p50 * 1_000_000])
+    return row
+
+
+def test_two_hosts_stand_side_by_side_with_their_medians():
+    rows = [compared("site", p50, 300.0) for p50 in (2, 9, 4)] + [compared("embedded", 2, 100.0)]
+    site, embedded, quotient = comparison(rows)
+    column = {name: number for number, name in enumerate(COLUMNS)}
+    assert (site[column["runs"]], site[column["p50 ms"]], site[column["delivered"]]) == ("3", "4.0", "300/300")
+    assert (embedded[column["runs"]], embedded[column["p50 ms"]]) == ("1", "2.0")
+    assert (quotient[column["p50 ms"]], quotient[column["CPU µs/token"]]) == ("× 2.0", "× 3.0")
+    assert quotient[column["first event ms"]] == "–"
+    assert comparison(rows[:3]) == comparison([row_of()]) == []
+
+
+def test_a_site_is_judged_by_its_own_targets():
+    loads = {load.name: load for load in loads_of(1, 10)}
+    assert on_site(loads["25"]).must == Must(p99_ms=100)
+    assert on_site(loads["50"]).must == Must()
+    assert on_site(loads["bursty-20"]).must == Must(one_event_per_frame=True)
+    assert on_site(loads["litellm-50"]).must is None
+    assert set(ON_SITE) <= set(loads)
+
+
+@pytest.mark.parametrize(("text", "parsed"), [("12", Serving(12)), ("web=34", Serving(34, "web"))])
+def test_a_serving_process_may_have_a_name(text: str, parsed: Serving):
+    assert Serving.parse(text) == parsed
+
+
+def test_the_cpu_of_named_processes_is_told_apart():
+    with subprocess.Popen([sys.executable, "-c", "while True: pass"]) as busy:
+        try:
+            processes = Processes([Serving(busy.pid, "busy"), Serving(os.getpid())])
+            before = processes.look()
+            time.sleep(0.5)
+            after = processes.look()
+        finally:
+            busy.kill()
+    used = after.parts["busy"] - before.parts["busy"]
+    assert set(after.parts) == {"busy"}
+    assert 0 < used <= after.cpu_s - before.cpu_s + 1e-6

@@ -49,3 +49,16 @@ def test_a_host_that_runs_needs_a_password():
     done = run("--url", "http://127.0.0.1:1")
     assert done.returncode != 0
     assert "--password" in done.stderr
+
+
+def test_preparing_a_site_needs_its_password():
+    done = run("--url", "http://127.0.0.1:1", "--prepare")
+    assert done.returncode != 0
+    assert "AI_ASSISTANT_ADMIN_PASSWORD" in done.stderr
+
+
+def test_a_site_that_is_away_is_said(monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setenv("AI_ASSISTANT_ADMIN_PASSWORD", "none")
+    done = run("--quick", "--url", "http://127.0.0.1:1", "--prepare", "--load", "1")
+    assert done.returncode == 2
+    assert "the site could not be prepared" in done.stdout
