@@ -130,6 +130,8 @@ class Tenure:
         age = time.monotonic() - self._began
         if age < self.limits.hand_over_s:
             return None
+        if self._successor is None and not self._worker.running and await in_thread(self._lease.leave, self._token):
+            return "hand-over"  # nobody needs a successor now
         if await self._needs_successor():
             self._successor, self._appointed = new_token(), time.monotonic()
             await in_thread(self._lease.appoint, self._token, self._successor, self._runner.enqueue)

@@ -103,6 +103,15 @@ async def test_where_no_place_is_free_the_hand_over_waits_for_a_moment_without_s
         assert (await final(jobs, await chat(jobs, "quick"))).status == "completed"
 
 
+async def test_an_idle_job_ends_at_its_hand_over_without_a_successor(redis_url: str, tasks: Tasks, site: Site) -> None:
+    limits = msgspec.structs.replace(LIMITS, hand_over_s=0.3, idle_s=30)
+    async with Jobs(redis_url, tasks, site, places=1, limits=limits) as jobs:
+        await final(jobs, await chat(jobs, "quick"))
+        await jobs.ended(10)
+        assert jobs.ends == ["hand-over"]
+        assert jobs.lease.read() == {}
+
+
 async def test_at_the_last_moment_no_more_tasks_are_taken(redis_url: str, tasks: Tasks, site: Site) -> None:
     limits = msgspec.structs.replace(LIMITS, hand_over_s=0.1, last_s=0.4)
     async with Jobs(redis_url, tasks, site, places=1, limits=limits) as jobs:
