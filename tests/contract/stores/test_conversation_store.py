@@ -181,6 +181,15 @@ def test_a_model_that_costs_nothing_has_a_cost_of_zero(stores):
     assert messages_of(stores)[-1].usage.cost == 0.0
 
 
+def test_zero_is_not_unknown(stores):
+    (only,) = begin(stores, turn())
+    with stores() as store:
+        store.finish(final(only, usage=Usage(), timings=Timings(queue_ms=0, total_ms=5)))
+    answer = messages_of(stores)[-1]
+    assert answer.usage == Usage()
+    assert answer.timings == {"queue_ms": 0, "ttft_ms": None, "reasoning_ms": None, "total_ms": 5}
+
+
 def test_a_message_without_usage_has_none(stores):
     (only,) = begin(stores, turn())
     with stores() as store:
@@ -304,6 +313,24 @@ def test_parts_come_back_as_they_were(stores):
     ]
     begin(stores, turn(messages=[{"role": "user", "content": parts}]))
     assert messages_of(stores)[0].content == parts
+
+
+def test_what_is_nested_deeply_comes_back_as_it_was(stores):
+    deep: Any = "x"
+    for _ in range(60):
+        deep = [deep]
+    begin(stores, turn(messages=[{"role": "user", "content": [{"type": "text", "text": "a", "more": deep}]}]))
+    assert messages_of(stores)[0].content == [{"type": "text", "text": "a", "more": deep}]
+
+
+@pytest.mark.parametrize("title", ["<b>bold</b>", "a < b & c > d", "vector<int>", "Q&A", '"', "\\n", "'"])
+def test_titles_come_back_as_they_were(stores, title):
+    begin(stores, turn(title=title))
+    assert listed(stores)[0].title == title
+    with stores() as store:
+        store.rename(ANN, "c1", f"{title} again")
+    assert listed(stores)[0].title == f"{title} again"
+    assert names(listed(stores, search=f"{title} AGAIN")) == ["c1"]
 
 
 def test_tool_calls_and_their_results_come_back_as_they_were(stores):
@@ -550,6 +577,48 @@ def test_the_same_turn_from_many_threads_is_written_once(stores):
     run_together(work, 6)
     assert names(messages_of(stores)) == ["same-1", "same"]
     assert listed(stores)[0].message_count == 2
+
+
+def test_a_turn_sees_what_was_committed_after_its_unit_of_work_began(stores):
+    (first,) = begin(stores, turn())
+    with stores() as store:
+        store.list(ANN, limit=5, before=None, search=None)
+
+        def finish(_):
+            with stores() as other:
+                other.finish(final(first, "the answer"))
+
+        run_together(finish, 1)
+        history = store.begin(turn(new=False))
+    assert [(m.content, m.status) for m in history] == [("Hello", "completed"), ("the answer", "completed")]
+
+
+def test_many_users_do_not_stand_in_each_others_way(stores):
+    """Turns, titles and deletions at once, in conversations of their own and shared ones: none of them fails."""
+
+    def work(i):
+        user = (ANN, BOB)[i % 2]
+        for j in range(12):
+            mine = turn(f"{user.name[0]}{j % 4}", user=user.name, message_id=f"w{i}-{j}-")
+            try:
+                with stores() as store:
+                    store.begin(mine)
+                with stores() as store:
+                    store.finish(final(mine, "x" * 500))
+                with stores() as store:
+                    if j % 3 == i % 3:
+                        store.delete(user, mine.conversation)
+                    elif j % 3 == (i + 1) % 3:
+                        store.rename(user, mine.conversation, f"Title {i}")
+            except DoesNotExistError:
+                continue
+
+    run_together(work, 6)
+    for user in (ANN, BOB):
+        for row in listed(stores, user):
+            messages = messages_of(stores, row.name, user)
+            assert row.message_count == len(messages)
+            assert len({message.name for message in messages}) == len(messages)
 
 
 def test_deletion_during_streams_leaves_nothing(stores):
