@@ -8,6 +8,7 @@ from typing import Any
 import frappe
 
 from ai_assistant.core.model import ModelConfig
+from ai_assistant.core.ports import ConversationStore
 from ai_assistant.core.settings import Limits, Mode, Settings
 from ai_assistant.site.conversations import SiteConversations
 from ai_assistant.site.models import known_models, parsed_parameters, stored_models
@@ -44,9 +45,13 @@ class SiteStores:
     def _models(self) -> dict[str, ModelConfig]:
         return stored_models(with_keys=True) if self._with_keys else known_models()
 
-    @cached_property
-    def conversations(self) -> SiteConversations:
+    @property
+    def conversations(self) -> ConversationStore:
         """The site's conversations."""
+        return self._conversations
+
+    @cached_property
+    def _conversations(self) -> SiteConversations:
         return SiteConversations()
 
 

@@ -39,7 +39,7 @@ def throw(error: ApiError) -> NoReturn:
     frappe.local.flags.disable_traceback = True  # it is an answer, not a failure
     text = error.message.encode("utf-8", "replace").decode()
     text = text.replace("&", "&amp;").replace("<", "&lt;").replace(">", "&gt;")
-    kind = CLASSES.get(type(error), frappe.ValidationError)
+    kind = next((CLASSES[each] for each in type(error).__mro__ if each in CLASSES), frappe.ValidationError)
     # v15 names it only where tracebacks are shown; clients read it everywhere
     frappe.local.response["exception"] = f"{kind.__module__}.{kind.__name__}: {error.message}"
     frappe.throw(text, kind)

@@ -118,9 +118,10 @@ def web_slots() -> int:
 def processes(_period: int) -> int:
     """The web server's processes: the children of this one's parent. Counted, since what the configuration says
     (`gunicorn_workers`) need not be what runs."""
+    master = web_master()
     try:
-        return max(1, len(psutil.Process().parent().children()))
-    except (psutil.Error, AttributeError):
+        return max(1, len(master.children())) if master else 1
+    except psutil.Error:
         return int(frappe.conf.get("gunicorn_workers") or 1)
 
 
@@ -135,7 +136,16 @@ def server_option(names: tuple[str, ...]) -> str | None:
 
 @functools.lru_cache(maxsize=1)
 def _command_line() -> str:
+    master = web_master()
     try:
-        return "\0".join(psutil.Process().parent().cmdline())
-    except (psutil.Error, AttributeError):
+        return "\0".join(master.cmdline()) if master else ""
+    except psutil.Error:
         return ""
+
+
+def web_master() -> psutil.Process | None:
+    """The process that started this web process: gunicorn's master."""
+    try:
+        return psutil.Process().parent()
+    except psutil.Error:
+        return None

@@ -22,7 +22,7 @@ EVENT = "ai_assistant_doctor"
 """Name of the probe event; no client but ours knows it."""
 UNANSWERED = "namespaces failed to connect"
 """How python-socketio begins to say that there is a server which did not let us in within `CONNECT_S`."""
-CONNECT_S = 6.0
+CONNECT_S = 6
 ARRIVE_S = 3.0
 
 

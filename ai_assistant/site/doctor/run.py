@@ -75,7 +75,8 @@ def crashed(check: Check, error: Exception) -> Finding:
 
 def worst(findings: list[Finding]) -> State:
     """The worst state among findings."""
-    return max((finding.state for finding in findings), key=ORDER.index, default="ok")
+    rank = max((ORDER.index(finding.state) for finding in findings), default=0)
+    return ORDER[rank]
 
 
 def scrubbed(finding: Finding, secrets: list[str]) -> Finding:
