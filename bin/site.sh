@@ -73,7 +73,8 @@ PYTHON
 
 # the Desk in a browser and the black-box suite, against the running bench
 test_over_http() {
-  url=${AI_ASSISTANT_URL:-http://$FRAPPE_SITE:$(site_value webserver_port)}
+  port=$(site_value webserver_port)
+  url=${AI_ASSISTANT_URL:-http://$FRAPPE_SITE:$port}
   upstream=${AI_ASSISTANT_UPSTREAM:-http://127.0.0.1:$(free_port)}
   curl -s -o /dev/null -m 10 "$url/api/method/ping" || {
     say "Nothing answers at $url: bench start, and let this machine know the name $FRAPPE_SITE (/etc/hosts)."
@@ -82,15 +83,28 @@ test_over_http() {
   (
     export AI_ASSISTANT_ADMIN_PASSWORD="$FRAPPE_ADMIN_PASSWORD"
     export AI_ASSISTANT_DESK_URL="$url" AI_ASSISTANT_DESK_PASSWORD="$FRAPPE_ADMIN_PASSWORD"
-    export AI_ASSISTANT_SOCKET_URL="${AI_ASSISTANT_SOCKET_URL:-http://$FRAPPE_SITE:$(site_value socketio_port)}"
+    socketio=$(site_value socketio_port)
+    export AI_ASSISTANT_SOCKET_URL="${AI_ASSISTANT_SOCKET_URL:-http://$FRAPPE_SITE:$socketio}"
     status=0
     "$ROOT/.venv/bin/python" -m pytest tests/browser/test_desk.py || status=1
-    # makes its users and models, and says where they are
-    variables=$("$ROOT/.venv/bin/python" -m tests.wire.site "$url" --site "$FRAPPE_SITE" --upstream "$upstream") || exit 1
+    [ -z "${FRAPPE_SECOND_SITE:-}" ] || prepare_second_site || exit 1
+    variables=$(prepare_site "$url" "$FRAPPE_SITE") || exit 1
     eval "$variables"
     "$ROOT/.venv/bin/python" -m pytest tests/wire || status=1
     exit $status
   )
+}
+
+# prepare_site URL NAME: makes the suite's users and models there, and prints the variables that say who they are
+prepare_site() { "$ROOT/.venv/bin/python" -m tests.wire.site "$1" --site "$2" --upstream "$upstream"; }
+
+# a second site of the bench, with the same Administrator's password
+prepare_second_site() {
+  export AI_ASSISTANT_SECOND_SITE="$FRAPPE_SECOND_SITE" AI_ASSISTANT_SECOND_URL="http://$FRAPPE_SECOND_SITE:$port"
+  export AI_ASSISTANT_SECOND_SOCKET_URL="http://$FRAPPE_SECOND_SITE:$socketio"
+  second=$(prepare_site "$AI_ASSISTANT_SECOND_URL" "$FRAPPE_SECOND_SITE") || return 1
+  AI_ASSISTANT_SECOND_PASSWORD=$(eval "$second" && printf %s "$AI_ASSISTANT_PASSWORD")
+  export AI_ASSISTANT_SECOND_PASSWORD
 }
 
 free_port() {
