@@ -32,10 +32,14 @@ class Api:
 
     async def call(self, method: str, **arguments: Any) -> Any:
         """Calls `ai_assistant.api.<method>` and gives its `message`. Raises ApiError."""
-        url = f"{self._url}/api/method/ai_assistant.api.{method}"
+        return await self.method(f"ai_assistant.api.{method}", **arguments)
+
+    async def method(self, dotted: str, **arguments: Any) -> Any:
+        """Calls any method of the host and gives its `message`. Raises ApiError."""
+        url = f"{self._url}/api/method/{dotted}"
         async with self._http.post(url, json=arguments, headers=self.headers) as answer:
             if answer.status != 200:
-                raise ApiError(f"{method}: {answer.status} {(await answer.text())[:300]}")
+                raise ApiError(f"{dotted}: {answer.status} {(await answer.text())[:300]}")
             return (await answer.json())["message"]
 
 
