@@ -8,6 +8,7 @@ import click
 SUBCOMMANDS = {
     "chat": ("ai_assistant.site.chat", "Ask a model in the terminal, as a user of the site."),
     "doctor": ("ai_assistant.site.doctor.command", "Check all parts, and say what to type where one fails."),
+    "metrics": ("ai_assistant.site.metrics_command", "Print figures for Prometheus; measure delivery with --probe."),
     "setup-worker": ("ai_assistant.site.setup_worker", "Make the worker a process of this bench, or undo that."),
 }
 

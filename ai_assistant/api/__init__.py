@@ -8,7 +8,7 @@ from typing import Any
 
 from ai_assistant.api.declare import endpoint
 from ai_assistant.core import service
-from ai_assistant.core.endpoint import current_host
+from ai_assistant.core.endpoint import TextAnswer, current_host
 
 
 @endpoint(methods=("POST",))
@@ -86,3 +86,9 @@ def delete_conversation(conversation: str | None = None) -> Any:
 def status() -> Any:
     """Whether the service is up; more for a user who is logged in."""
     return service.status(current_host())
+
+
+@endpoint(methods=("GET",))
+def metrics() -> TextAnswer:
+    """Figures for Prometheus; for managers and administrators."""
+    return service.metrics(current_host())

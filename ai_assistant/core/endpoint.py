@@ -29,6 +29,13 @@ class Endpoint(msgspec.Struct, frozen=True, kw_only=True):
     parameters: dict[str, inspect.Parameter]
 
 
+class TextAnswer(msgspec.Struct, frozen=True):
+    """What an endpoint gives that answers with plain text instead of `{"message": …}`."""
+
+    text: str
+    content_type: str
+
+
 ENDPOINTS: dict[str, Endpoint] = {}
 _host: ContextVar[RequestHost] = ContextVar("ai_assistant_host")
 

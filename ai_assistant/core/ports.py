@@ -10,6 +10,7 @@ from contextlib import AbstractContextManager
 from typing import Any, Protocol
 
 from ai_assistant.core.conversation import ConversationSummary, FinalMessage, StoredMessage, Turn, Unfinished
+from ai_assistant.core.metrics import Family
 from ai_assistant.core.model import ModelConfig, ModelFacts
 from ai_assistant.core.session import User
 from ai_assistant.core.settings import Settings
@@ -109,4 +110,8 @@ class RequestHost(Protocol):
     def wait(self, ref: TaskRef, timeout: float) -> Any:
         """Waits up to `timeout` seconds for the task's end and gives its view; the running task's view when time
         passes first or no thread can be spared. May return an awaitable where the host is asynchronous."""
+        ...
+
+    def metrics(self) -> list[Family]:
+        """The figures for monitoring; that a part is away is one of them."""
         ...

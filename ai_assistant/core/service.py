@@ -13,14 +13,18 @@ import ai_assistant
 from ai_assistant.core import check
 from ai_assistant.core.catalogue import allowed_models, candidates, chosen_model, described
 from ai_assistant.core.chat import NEW_CONVERSATION, ChatRequest, checked_request
-from ai_assistant.core.errors import AuthenticationError, DoesNotExistError
+from ai_assistant.core.endpoint import TextAnswer
+from ai_assistant.core.errors import AuthenticationError, DoesNotExistError, PermissionError_
 from ai_assistant.core.events import now_ms
+from ai_assistant.core.metrics import CONTENT_TYPE, render
 from ai_assistant.core.ports import RequestHost
-from ai_assistant.core.session import User
+from ai_assistant.core.session import MANAGER_ROLE, User
 from ai_assistant.core.settings import Settings
 from ai_assistant.core.task import Task, TaskRef
 
 MAX_EVENTS = 1000
+OPERATOR_ROLE = "System Manager"
+"""Frappe's role of those who run a site; they may see its figures without being managers of conversations."""
 
 
 def logged_in(host: RequestHost) -> User:
@@ -216,3 +220,11 @@ def status(host: RequestHost) -> dict[str, Any]:
     if not host.user().is_manager:  # addresses of providers and names of models that not everybody may use
         health["workers"] = [{k: v for k, v in worker.items() if k != "gateway"} for worker in health["workers"]]
     return answer | health
+
+
+def metrics(host: RequestHost) -> TextAnswer:
+    """The figures for monitoring, as Prometheus reads them."""
+    user = logged_in(host)
+    if not user.is_manager and OPERATOR_ROLE not in user.roles:
+        raise PermissionError_(f"metrics: {user.name} needs the role {MANAGER_ROLE} or {OPERATOR_ROLE}")
+    return TextAnswer(render(host.metrics()), CONTENT_TYPE)

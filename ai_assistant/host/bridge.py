@@ -9,6 +9,7 @@ from __future__ import annotations
 import json
 import logging
 from collections import Counter
+from collections.abc import Callable
 
 import msgspec
 
@@ -18,6 +19,8 @@ from ai_assistant.host.subscriber import Subscriber
 log = logging.getLogger(__name__)
 
 CHANNEL = "events"
+PROBE_EVENT = "ai_assistant_probe"
+"""Event of the host's own measurement of delivery (`probe.py`); no socket gets it."""
 #: Malformed envelopes between two log lines.
 LOG_EVERY = 1000
 
@@ -36,7 +39,8 @@ class Bridge:
 
     def __init__(self, redis_url: str, sockets: Sockets):
         self.counts: Counter[str] = Counter()
-        self._site = sockets.site
+        self.site = sockets.site
+        self.on_probe: Callable[[str], None] | None = None
         self._publish = sockets.manager.publish
         self._decode = msgspec.json.Decoder(Envelope).decode
         self.subscriber = Subscriber(redis_url, CHANNEL, self.deliver)
@@ -53,13 +57,19 @@ class Bridge:
         except (ValueError, RecursionError) as error:
             self._malformed(error)
             return
-        if envelope.namespace != self._site:
+        if envelope.namespace != self.site:
             return
         if envelope.room is None:
-            self.counts["without_room"] += 1
+            self._without_room(envelope.event, message)
             return
         self.counts["events"] += 1
         self.counts["deliveries"] += self._publish(envelope.room, envelope.event, message)
+
+    def _without_room(self, event: str, message: str) -> None:
+        if event == PROBE_EVENT and self.on_probe is not None:
+            self.on_probe(message)
+        else:
+            self.counts["without_room"] += 1
 
     def _read(self, data: bytes) -> Envelope:
         """The envelope; by the standard library where msgspec is stricter than the realtime server of Frappe: it

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import inspect
 import types
 from functools import cache
 from typing import Any, Union, get_args, get_origin
 
 import ai_assistant
-from ai_assistant.core.endpoint import ENDPOINTS, Endpoint
+from ai_assistant.core.endpoint import ENDPOINTS, Endpoint, TextAnswer
 
 JSON_TYPES: dict[Any, str] = {
     str: "string",
@@ -79,7 +80,7 @@ def operation(endpoint: Endpoint, method: str) -> dict[str, Any]:
         "operationId": f"{endpoint.dotted.rsplit('.', 1)[1]}_{method.lower()}",
         "summary": endpoint.summary,
         "security": [{}] if endpoint.allow_guest else [{"session": []}, {"key": []}],
-        "responses": responses(),
+        "responses": responses(endpoint),
     }
     properties = {name: schema_of(p.annotation) for name, p in endpoint.parameters.items()}
     if method == "GET":
@@ -93,12 +94,17 @@ def operation(endpoint: Endpoint, method: str) -> dict[str, Any]:
     return described
 
 
-def responses() -> dict[str, Any]:
-    """The answers that every endpoint can give."""
+def responses(endpoint: Endpoint) -> dict[str, Any]:
+    """The answers that an endpoint can give."""
     error = {"application/json": {"schema": {"$ref": "#/components/schemas/Error"}}}
-    good = {"application/json": {"schema": {"type": "object", "properties": {"message": {}}}}}
+    good: dict[str, Any] = {
+        "description": "The result, under `message`",
+        "content": {"application/json": {"schema": {"type": "object", "properties": {"message": {}}}}},
+    }
+    if inspect.signature(endpoint.function).return_annotation is TextAnswer:
+        good = {"description": "The text", "content": {"text/plain": {"schema": {"type": "string"}}}}
     return {
-        "200": {"description": "The result, under `message`", "content": good},
+        "200": good,
         **{status: {"description": text, "content": error} for status, text in ERRORS.items()},
     }
 

@@ -6,11 +6,13 @@ from collections.abc import Callable
 from contextlib import ExitStack
 from typing import Any
 
+from ai_assistant.core.metrics import Family
 from ai_assistant.core.model import ModelConfig, ModelFacts
 from ai_assistant.core.ports import SiteAccess, SiteOpener
 from ai_assistant.core.session import User
 from ai_assistant.core.task import TaskRef
 from ai_assistant.gateway.prices import public_facts
+from ai_assistant.host.metrics import HostMeters
 
 Wait = Callable[[TaskRef, float], Any]
 
@@ -18,11 +20,12 @@ Wait = Callable[[TaskRef, float], Any]
 class Services:
     """What requests share: the site, its stores, its tasks, and the waiting for a task's end."""
 
-    def __init__(self, site: str, opener: SiteOpener, tasks: Any, wait: Wait):
+    def __init__(self, site: str, opener: SiteOpener, tasks: Any, wait: Wait, meters: HostMeters):
         self.site = site
         self.opener = opener
         self.tasks = tasks
         self.wait = wait
+        self.meters = meters
 
 
 class EmbeddedRequest:
@@ -66,3 +69,7 @@ class EmbeddedRequest:
     def wait(self, ref: TaskRef, timeout: float) -> Any:
         """An awaitable of the task's view; see `core.ports.RequestHost.wait`."""
         return self._services.wait(ref, timeout)
+
+    def metrics(self) -> list[Family]:
+        """Those of the scope, and those of this process."""
+        return self._services.meters.collect(self._services.tasks)

@@ -29,8 +29,10 @@ from ai_assistant.host.database import Database
 from ai_assistant.host.demo import PATH as DEMO_PATH
 from ai_assistant.host.demo import DemoModel, speed_of
 from ai_assistant.host.listener import listen, url_of, web_server
+from ai_assistant.host.metrics import HostMeters
 from ai_assistant.host.origin import HostNames
 from ai_assistant.host.pool import CallPool
+from ai_assistant.host.probe import DeliveryProbe
 from ai_assistant.host.redis_server import RedisServer, find_redis
 from ai_assistant.host.request_host import Services
 from ai_assistant.host.run_file import DataFolder, Running
@@ -134,8 +136,10 @@ class Runtime:
         stack.callback(pool.close)
         names = HostNames(config.site, config.host, config.allowed_hosts)
         sockets = Sockets(config.site, self.auth, pool, names.names)
+        bridge = Bridge(redis_url, sockets)
+        probe = DeliveryProbe(redis_url, bridge)
         opener = HostOpener(config, database)
-        services = self._request_services(opener, redis_url)
+        services = self._request_services(opener, redis_url, HostMeters(sockets, bridge, probe))
         app = build_app(
             auth=self.auth,
             services=services,
@@ -146,12 +150,12 @@ class Runtime:
         )
         server = web_server(app, self._grace)
         serving = asyncio.create_task(server.serve([listener]), name="web server")
-        bridge = Bridge(redis_url, sockets)
         self._keep("bridge", bridge.run)
         self._keep("socket sweep", sockets.run)
         workers = WorkerKeeper(redis_url, opener, config.site, self._grace)
         self._keep("worker", workers.run)
         await self._until_ready(server, serving, bridge, workers)
+        self._keep("probe", probe.run)
         key, secret = await asyncio.to_thread(self.auth.api_keys.create, self._administrator(), RUN_LABEL)
         folder.write(self._running(redis_url, f"{key}:{secret}", demo))
         self._announce(self)
@@ -171,7 +175,7 @@ class Runtime:
         except SQLAlchemyError as error:
             log.warning("the key of run.json could not be ended, the next start will do it: %s", error)
 
-    def _request_services(self, opener: HostOpener, redis_url: str) -> Services:
+    def _request_services(self, opener: HostOpener, redis_url: str, meters: HostMeters) -> Services:
         tasks = Tasks(request_client(redis_url), self.config.site)
         waiter = EndWaiter(worker_client(redis_url), tasks)
         self._keep("waiter", waiter.run)
@@ -180,7 +184,7 @@ class Runtime:
         async def wait(ref: TaskRef, timeout: float) -> dict[str, Any]:
             return (await waiter.wait(ref, timeout, settings)).view()
 
-        return Services(self.config.site, opener, tasks, wait)
+        return Services(self.config.site, opener, tasks, wait, meters)
 
     async def _until_ready(
         self, server: Any, serving: asyncio.Task[None], bridge: Bridge, workers: WorkerKeeper

@@ -9,8 +9,9 @@ from typing import Any
 
 import frappe
 import msgspec
+from werkzeug.wrappers import Response
 
-from ai_assistant.core.endpoint import use_host
+from ai_assistant.core.endpoint import TextAnswer, use_host
 from ai_assistant.core.errors import ApiError, PermissionError_
 from ai_assistant.core.session import ADMINISTRATOR, GUEST, MANAGER_ROLE
 from ai_assistant.site import errors
@@ -37,7 +38,7 @@ def whitelist(function: Callable[..., Any], *, methods: tuple[str, ...], allow_g
             if not allow_guest:
                 require_role()
             use_host(SiteRequest())
-            return plain(function(*args, **kwargs))
+            return shown(function(*args, **kwargs))
         except ApiError as error:
             errors.throw(error)
 
@@ -51,6 +52,13 @@ def require_role() -> None:
     if user in (ADMINISTRATOR, GUEST) or not ROLES.isdisjoint(frappe.get_roles()):
         return
     raise PermissionError_(f"{user} has none of the roles that may use the assistant; ask for the role {USER_ROLE}")
+
+
+def shown(result: Any) -> Any:
+    """The result as Frappe takes it: a response as it is (v15 `handler.handle`), anything else under `message`."""
+    if isinstance(result, TextAnswer):
+        return Response(result.text, content_type=result.content_type)
+    return plain(result)
 
 
 def plain(value: Any) -> Any:

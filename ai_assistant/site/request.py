@@ -7,6 +7,7 @@ from typing import Any
 
 import frappe
 
+from ai_assistant.core.metrics import Family
 from ai_assistant.core.model import ModelConfig, ModelFacts
 from ai_assistant.core.session import User
 from ai_assistant.core.task import TaskRef
@@ -52,3 +53,9 @@ class SiteRequest:
     def wait(self, ref: TaskRef, timeout: float) -> dict[str, Any]:
         """The view of the ended task, or of the running one; see `core.ports.RequestHost.wait`."""
         return wait_for_end(ref, timeout, self._stores.settings()).view()
+
+    def metrics(self) -> list[Family]:
+        """Those of the bench's tasks and of its realtime server."""
+        from ai_assistant.site.metrics import families
+
+        return families()

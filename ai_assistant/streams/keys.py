@@ -27,6 +27,7 @@ class ScopeKeys:
         self.unsaved = f"{base}:unsaved"
         self.control = f"{base}:control"
         self.ends = f"{base}:ends"
+        self.totals = f"{base}:totals"
 
 
 class TaskKeys:

@@ -10,6 +10,7 @@ import asyncio
 import contextlib
 import logging
 import time
+from collections import Counter
 from collections.abc import Callable
 from typing import Any
 
@@ -17,8 +18,10 @@ import msgspec
 import redis.asyncio
 from redis.exceptions import NoScriptError, RedisError, ResponseError
 
+from ai_assistant.core.metrics import Histogram
 from ai_assistant.streams import keys as names
 from ai_assistant.streams import scripts
+from ai_assistant.streams.totals import PUBLISH_S
 
 log = logging.getLogger("ai_assistant.publisher")
 
@@ -44,6 +47,8 @@ class Emission(msgspec.Struct):
     prefix: bytes
     suffix: bytes
     done: Callable[[int | None], None] | None = None
+    type: str = "text"
+    """What the metrics count it as."""
 
 
 class Command(msgspec.Struct):
@@ -65,7 +70,11 @@ class Publisher:
         self._wake = asyncio.Event()
         self.round_trip_s = 0.0
         """How long a batch takes, smoothed: the measure of load that widens the coalescing."""
-        self.events = 0
+        self.round_trips = Histogram(PUBLISH_S)
+        self.published: Counter[str] = Counter()
+        """Events that were taken, by type."""
+        self.rejected: Counter[int] = Counter()
+        """Events that were not, by the answer."""
         self.batches = 0
         self.errors = 0
         self.dropped = 0
@@ -100,9 +109,13 @@ class Publisher:
         answers = await self._answers(batch)
         self.batches += 1
         for item, answer in zip(batch, answers, strict=True):
-            if isinstance(item, Emission):
-                self.events += answer == 1
-            self.dropped += answer is None
+            if answer is None:
+                self.dropped += 1
+            elif isinstance(item, Emission):
+                if answer == 1:
+                    self.published[item.type] += 1
+                elif answer < 0:
+                    self.rejected[answer] += 1
             if item.done:
                 self._tell(item.done, answer)
 
@@ -170,7 +183,9 @@ class Publisher:
                 for call in calls:
                     pipe.evalsha(*call)
                 replies = await pipe.execute()
-        self.round_trip_s += (time.monotonic() - started - self.round_trip_s) * 0.2
+        took = time.monotonic() - started
+        self.round_trips.observe(took)
+        self.round_trip_s += (took - self.round_trip_s) * 0.2
         answers: list[int | None] = []
         for reply, size in zip(replies, sizes, strict=True):
             answers.extend(reply if size else [reply])
@@ -184,7 +199,7 @@ class Publisher:
     def stats(self) -> dict[str, Any]:
         """Counters for `status` and the log."""
         return {
-            "events": self.events,
+            "events": self.published.total(),
             "batches": self.batches,
             "publish_errors": self.errors,
             "dropped": self.dropped,

@@ -152,6 +152,10 @@ class TaskQueue:
         )
         return [item.decode() for item in reply]
 
+    async def count(self, grown: dict[str, int]) -> None:
+        """Adds to the scope's totals (`totals.py`)."""
+        await self.run(scripts.COUNT, [self.keys.totals], [item for pair in grown.items() for item in pair])
+
     async def leave(self) -> None:
         """Takes the worker off the list."""
         await self._client.zrem(self.keys.workers, self.worker)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 
+# `count` must not fail what it counts: Redis rolls nothing back
 COMMON = """
 local function now()
   local t = redis.call('TIME')
@@ -14,6 +15,10 @@ local function dead(workers, worker, beat, after)
   if t - tonumber(beat or 0) > tonumber(after) then return true end
   local listed = redis.call('ZSCORE', workers, worker or '')
   return (not listed) or t - tonumber(listed) > tonumber(after)
+end
+local function count(totals, field, by)
+  redis.pcall('HINCRBY', totals, field, by)
+  redis.pcall('EXPIRE', totals, 604800)
 end
 """
 

@@ -15,7 +15,7 @@ from typing import Final
 
 from ai_assistant.streams.script import Script
 
-# KEYS task log queue open active rate tokens
+# KEYS task log queue open active rate tokens totals
 # ARGV 1 member 2 fingerprint 3 backlog 4 rpm 5 concurrent 6 tokens/day 7 ttl s 8 message 9 prefix 10 suffix
 #      11 channel 12 active for s 13... fields of the hash
 # returns {state, number}
@@ -58,6 +58,7 @@ redis.call('HSET', KEYS[1], 'entry', redis.call('XADD', KEYS[3], '*', 'task', AR
 redis.call('ZADD', KEYS[4], t, ARGV[1])
 redis.call('ZADD', KEYS[5], t + tonumber(ARGV[12]) * 1000, ARGV[1])
 redis.call('EXPIRE', KEYS[5], ARGV[12])
+count(KEYS[8], 'accepted', 1)
 redis.call('PUBLISH', ARGV[11], ARGV[9] .. ARGV[8] .. ARGV[10])
 return {'new', 1}
 """)
@@ -178,10 +179,10 @@ if not s[1] then return -1 end
 return (s[1] == ARGV[1] and s[2] == 'running') and 1 or -2
 """)
 
-# KEYS task log done open active tokens queue workers unsaved
+# KEYS task log done open active tokens queue workers unsaved totals
 # ARGV 1 condition 2 gen 3 seq 4 status 5 outcome 6 message 7 prefix 8 suffix 9 channel 10 ends channel 11 member
 #      12 group 13 tokens 14 limit ms of the condition 15 unsaved: 1 a worker is to write the conversation's answer,
-#      2 the turn too, for which the request is kept
+#      2 the turn too, for which the request is kept 16 field that counts such ends
 # condition: 'own' the running producer, 'queued' nobody has it, 'no_worker' queued for too long, 'dead' its worker died
 # returns 1 ended, 0 it had ended before, -1 unknown, -2 the condition does not hold
 END: Final = Script("""
@@ -212,6 +213,7 @@ if s[3] == 'queued' and s[6] then
 end
 if ARGV[15] ~= '0' then redis.call('ZADD', KEYS[9], now(), ARGV[11]) end
 if ARGV[15] ~= '2' then redis.call('HDEL', KEYS[1], 'request') end
+count(KEYS[10], ARGV[16], 1)
 redis.call('PUBLISH', ARGV[9], ARGV[7] .. ARGV[6] .. ARGV[8])
 redis.call('PUBLISH', ARGV[10], ARGV[11])
 return 1
@@ -298,6 +300,12 @@ end
 return out
 """)
 
+# KEYS totals   ARGV field, number to add, field, number …
+COUNT: Final = Script("""
+for i = 1, #ARGV, 2 do redis.call('HINCRBY', KEYS[1], ARGV[i], ARGV[i + 1]) end
+return redis.call('EXPIRE', KEYS[1], 604800)
+""")
+
 ALL: Final = (
     START,
     READ,
@@ -314,4 +322,5 @@ ALL: Final = (
     CANCEL,
     COMPACT,
     BEAT,
+    COUNT,
 )

@@ -17,6 +17,7 @@ from ai_assistant.core.task import Message, Outcome, Task, TaskRef, Timings
 from ai_assistant.streams import keys as names
 from ai_assistant.streams import scripts
 from ai_assistant.streams.log import assemble
+from ai_assistant.streams.totals import end_field
 
 if TYPE_CHECKING:
     from ai_assistant.streams.tasks import Tasks
@@ -183,6 +184,7 @@ def end_arguments(
         scope.queue,
         scope.workers,
         scope.unsaved,
+        scope.totals,
     ]
     args = [
         condition,
@@ -200,6 +202,7 @@ def end_arguments(
         min(tokens, MAX_TOKENS),
         limit_ms,
         unsaved,
+        end_field(outcome.status, str(outcome.error["code"]) if outcome.error else ""),
     ]
     return script_keys, args
 

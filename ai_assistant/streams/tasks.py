@@ -70,6 +70,7 @@ class Tasks:
                 task_keys.active,
                 task_keys.rate,
                 task_keys.tokens,
+                self.keys.totals,
             ],
             [
                 task_keys.member,

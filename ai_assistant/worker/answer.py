@@ -30,7 +30,8 @@ class Answer:
         self.model, self.provider = task.model, ""
         self._task = task
         self._emitter = emitter
-        self._queue_ms = emitter.writer.elapsed_ms()
+        self.queue_ms = emitter.writer.elapsed_ms()
+        """From the task's acceptance to its runner."""
 
     def take(self, chunk: Chunk) -> None:
         """The next chunk."""
@@ -53,7 +54,7 @@ class Answer:
         """How the task ended, with all that had come."""
         emitter, finish = self._emitter, self.finish
         timings = Timings(
-            queue_ms=self._queue_ms,
+            queue_ms=self.queue_ms,
             ttft_ms=emitter.first_delta_ms,
             reasoning_ms=emitter.reasoning_ms,
             total_ms=emitter.writer.elapsed_ms(),

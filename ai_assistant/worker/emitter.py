@@ -15,6 +15,7 @@ from ai_assistant.core.task import Task
 from ai_assistant.streams import scripts
 from ai_assistant.streams.keys import TaskKeys
 from ai_assistant.streams.publisher import Command, Emission, Publisher
+from ai_assistant.worker.meters import Meters
 from ai_assistant.worker.transcript import Call, Transcript
 from ai_assistant.worker.window import Window
 
@@ -38,6 +39,7 @@ class Emitter:
         lost: Callable[[int | None], None],
         *,
         max_log_bytes: int = 4 * 1024 * 1024,
+        meters: Meters | None = None,
     ):
         """`lost` is told the publisher's answer when an event was not taken: from then on nothing will be."""
         self.transcript = Transcript()
@@ -49,6 +51,7 @@ class Emitter:
         self._publisher = publisher
         self._window = window
         self._lost = lost
+        self._meters = meters or Meters()
         self._loop = asyncio.get_running_loop()
         self._kind: str | Call | None = None
         self._held: list[str] = []
@@ -100,7 +103,7 @@ class Emitter:
     def status(self, **fields: Any) -> None:
         """A `status` event; sent at once."""
         self.flush()
-        self._send(self.writer.write("status", **fields))
+        self._send(self.writer.write("status", **fields), "status")
 
     def close_reasoning(self) -> None:
         """Ends a stretch of thinking; does nothing where there is none."""
@@ -112,14 +115,15 @@ class Emitter:
         chars = self.transcript.reasoning_chars - self._reasoning_segment
         self._reasoning_segment = self.transcript.reasoning_chars
         self._reasoning_since = None
-        self._send(self.writer.write("reasoning", reasoning_ms=took, chars=chars, truncated=False))
+        self._send(self.writer.write("reasoning", reasoning_ms=took, chars=chars, truncated=False), "reasoning")
 
     def close(self) -> None:
         """Sends what is held and closes what is open: thinking, then the tool calls, in their order."""
         self.close_reasoning()
         self.flush()
         for call in self.transcript.ordered_calls():
-            self._send(self.writer.write("tool_call", tool_call_id=call.id, name=call.name, arguments=call.text()))
+            event = self.writer.write("tool_call", tool_call_id=call.id, name=call.name, arguments=call.text())
+            self._send(event, "tool_call")
         self._stop_timer()
 
     def discard(self) -> None:
@@ -168,24 +172,29 @@ class Emitter:
             return
         if self.first_delta_ms is None:
             self.first_delta_ms = self.writer.elapsed_ms()
+        type_ = self._kind if isinstance(self._kind, str) else "tool_call"
         for piece in cut_text(text):
-            self._send(self._delta(piece), delta=True)
+            self._send(self._delta(piece), type_, delta=True)
 
     def _delta(self, piece: str) -> bytes:
         kind, transcript = self._kind, self.transcript
         if kind == "text":
             offset = transcript.text_chars
+            if not offset:
+                self._meters.first_text.observe(self.writer.elapsed_ms() * MS)
             transcript.add_text(piece)
             return self.writer.write("text", piece, True, offset=offset)
         if kind == "reasoning":
             offset = transcript.reasoning_chars
+            if not offset:
+                self._meters.first_reasoning.observe(self.writer.elapsed_ms() * MS)
             transcript.add_reasoning(piece)
             return self.writer.write("reasoning", piece, True, offset=offset)
         assert isinstance(kind, Call)
         kind.pieces.append(piece)
         return self.writer.write("tool_call", "", True, tool_call_id=kind.id, name=kind.name, arguments=piece)
 
-    def _send(self, message: bytes, delta: bool = False) -> None:
+    def _send(self, message: bytes, type_: str, delta: bool = False) -> None:
         if self._over:
             return
         self.events += 1
@@ -205,6 +214,7 @@ class Emitter:
                 prefix=self._prefix,
                 suffix=self._suffix,
                 done=self._sent,
+                type=type_,
             )
         )
         if delta:

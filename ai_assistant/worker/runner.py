@@ -30,6 +30,7 @@ from ai_assistant.worker.answer import Answer
 from ai_assistant.worker.budget import Budget
 from ai_assistant.worker.emitter import Emitter, log_emission
 from ai_assistant.worker.failures import failed_inside, site_timeout, stopped_error
+from ai_assistant.worker.meters import Meters
 from ai_assistant.worker.prompt import Prompt, compose, gateway_request
 from ai_assistant.worker.site_thread import SiteThreads
 from ai_assistant.worker.thinking import keep_thinking, recall_thinking
@@ -60,6 +61,7 @@ class Tools(msgspec.Struct):
     sites: SiteThreads
     redis: redis.asyncio.Redis
     keys: names.ScopeKeys
+    meters: Meters
 
 
 class Preparation(msgspec.Struct):
@@ -78,8 +80,9 @@ class Runner:
         self._stopped: asyncio.Future[Stop] = asyncio.get_running_loop().create_future()
         self._by: str | None = None
         self._settings = Settings()
-        self._emitter = Emitter(task, tools.publisher, tools.window, self._on_lost)
+        self._emitter = Emitter(task, tools.publisher, tools.window, self._on_lost, meters=tools.meters)
         self._answer = Answer(task, self._emitter)
+        tools.meters.queue_wait.observe(self._answer.queue_ms / 1000)
         self._begun = False
 
     @property

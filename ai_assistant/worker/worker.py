@@ -26,6 +26,7 @@ from ai_assistant.streams.publisher import Publisher
 from ai_assistant.streams.queue import Entry, TaskQueue
 from ai_assistant.streams.settle import Settler
 from ai_assistant.streams.tasks import Tasks
+from ai_assistant.worker.meters import Ledger, Meters
 from ai_assistant.worker.options import WorkerOptions
 from ai_assistant.worker.recovery import recover_all, site_names
 from ai_assistant.worker.runner import Runner, Tools
@@ -79,6 +80,7 @@ class Worker:
             sites=SiteThreads(opener),
             redis=self._client,
             keys=names.ScopeKeys(scope),
+            meters=Meters(),
         )
         self._running: dict[TaskRef, Runner] = {}
         self._jobs: set[asyncio.Task[None]] = set()
@@ -87,6 +89,7 @@ class Worker:
         self._free.set()
         self._taken = 0
         self._supervisor = Supervisor()
+        self._ledger = Ledger(self._tools.meters, publisher, self._supervisor, self._tools.gateway)
         self._beat_at = 0.0
         self._grace_until: float | None = None
         self._busy_at = time.monotonic()
@@ -101,6 +104,7 @@ class Worker:
             self._service("heartbeat", self._beat_loop),
             self._service("control", self._control_loop),
             self._service("sweep", self._sweep_loop),
+            self._service("count", self._count_loop),
             self._service("recovery", self._recover),
         ]
         try:
@@ -228,6 +232,11 @@ class Worker:
             self.ready.set()
             await asyncio.sleep(self.options.beat_s)
 
+    async def _count_loop(self) -> None:
+        while True:
+            await asyncio.sleep(self.options.beat_s)
+            await self._ledger.book(self._queue)
+
     async def _control_loop(self) -> None:
         """Hears of cancellations at once; one that is missed is found by the next heartbeat."""
         async with self._control.pubsub() as pubsub:
@@ -307,6 +316,7 @@ class Worker:
 
     async def _close(self) -> None:
         try:
+            await self._ledger.book(self._queue)
             await self._queue.leave()
         except (RedisError, OSError) as error:
             log.warning("the worker could not sign off: %s", error)

@@ -39,6 +39,7 @@ METHODS = [
     "rename_conversation",
     "delete_conversation",
     "status",
+    "metrics",
 ]
 ARGUMENTS = [
     "messages",

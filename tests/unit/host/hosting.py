@@ -22,6 +22,7 @@ from ai_assistant.host.bridge import Bridge
 from ai_assistant.host.config import HostConfig, load_config
 from ai_assistant.host.database import Database
 from ai_assistant.host.listener import listen, web_server
+from ai_assistant.host.metrics import HostMeters
 from ai_assistant.host.origin import HostNames
 from ai_assistant.host.pool import CallPool
 from ai_assistant.host.redis_server import find_redis
@@ -79,7 +80,8 @@ class WebHost:
         self.sockets = Sockets(config.site, self.auth, self.pool, names.names)
         self.bridge = Bridge(redis_url, self.sockets)
         tasks = Tasks(request_client(redis_url), config.site)
-        services = Services(config.site, HostOpener(config, self.database), tasks, self._no_wait)
+        meters = HostMeters(self.sockets, self.bridge)
+        services = Services(config.site, HostOpener(config, self.database), tasks, self._no_wait, meters)
         app = build_app(auth=self.auth, services=services, pool=self.pool, sockets=self.sockets, names=names)
         self._listener = listen("127.0.0.1", 0)
         self.port = self._listener.getsockname()[1]
