@@ -7,6 +7,7 @@ import logging
 import os
 import signal
 import sys
+import time
 from typing import TYPE_CHECKING
 
 import click
@@ -25,6 +26,8 @@ if TYPE_CHECKING:
     from ai_assistant.worker.worker import Worker
 
 log = logging.getLogger("ai_assistant.site")
+
+REDIS_WAIT_S = 60.0
 
 
 def start(max_tasks: int | None, grace: float, log_level: str | None) -> None:
@@ -46,13 +49,23 @@ def start(max_tasks: int | None, grace: float, log_level: str | None) -> None:
 
 
 def reachable(url: str, scope: str) -> Tasks:
-    """The bench's tasks. Raises ConfigError when its Redis does not answer: the process manager tries again."""
+    """The bench's tasks, as soon as its Redis answers: `bench start` starts both at once, and ends all when one ends.
+
+    Raises ConfigError after a while; supervisor then tries again.
+    """
     tasks = Tasks(request_client(url), scope)
-    try:
-        tasks.client.ping()
-    except AWAY as error:
-        raise ConfigError("redis_queue", f"no Redis answers there ({type(error).__name__}); start it") from error
-    return tasks
+    deadline = time.monotonic() + REDIS_WAIT_S
+    while True:
+        try:
+            tasks.client.ping()
+            return tasks
+        except AWAY as error:
+            if time.monotonic() > deadline:
+                raise ConfigError(
+                    "redis_queue", f"no Redis answered within {REDIS_WAIT_S:g} s ({type(error).__name__}); start it"
+                ) from error
+            log.info("Redis does not answer yet")
+            time.sleep(1.0)
 
 
 async def work(url: str, scope: str, options: WorkerOptions) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import functools
 import signal
 from typing import TYPE_CHECKING
 
@@ -10,9 +11,13 @@ import frappe
 
 from ai_assistant.site import bench
 from ai_assistant.site.wake import limits
+from ai_assistant.streams.keys import PREFIX
+
+RECOVER_AGAIN_S = 3600
 
 if TYPE_CHECKING:
     from ai_assistant.site.job_runner import RqRunner
+    from ai_assistant.streams.tasks import Tasks
 
 
 def run(token: str, is_brief: bool = False) -> str:
@@ -38,12 +43,20 @@ async def work(token: str, is_brief: bool) -> str:
     from ai_assistant.worker.tenure import Tenure
     from ai_assistant.worker.worker import Worker
 
-    until = limits()
+    until, tasks = limits(), bench.tasks()
     options = WorkerOptions(kind="job", hands_over=True, grace_s=until.grace_s)
-    worker = Worker(bench.redis_url(), bench.scope(), BenchOpener(), sites=bench.sites, options=options)
+    sites = functools.partial(sites_to_recover, tasks)
+    worker = Worker(bench.redis_url(), bench.scope(), BenchOpener(), sites=sites, options=options)
     runner = RqRunner()
     stop_on_term(runner)
-    return await Tenure(worker, Lease(bench.tasks()), runner, token, limits=until, is_brief=is_brief).run()
+    return await Tenure(worker, Lease(tasks), runner, token, limits=until, is_brief=is_brief).run()
+
+
+def sites_to_recover(tasks: Tasks) -> list[str]:
+    """The sites whose unfinished messages are to be looked after: all of them, but not with each of the jobs that come
+    and go, for it opens every site's database. Only tasks that Redis lost leave such messages."""
+    key = f"{PREFIX}:{tasks.keys.scope}:recovered"
+    return bench.sites() if tasks.client.set(key, 1, nx=True, ex=RECOVER_AGAIN_S) else []
 
 
 def stop_on_term(runner: RqRunner) -> None:
