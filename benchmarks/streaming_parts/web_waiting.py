@@ -21,6 +21,7 @@ class Held(msgspec.Struct, kw_only=True):
 
     seconds: float
     status: str
+    task_id: str
 
 
 class Waiting(msgspec.Struct, kw_only=True):
@@ -48,23 +49,34 @@ class Waiting(msgspec.Struct, kw_only=True):
 
 async def waiting(api: Api, model: str, calls: int) -> Waiting:
     """So many calls at once, with pings beside them until the last has ended. Raises ApiError for one that fails."""
+    await warm_up(api, calls)
     pings: list[float] = []
     pinging = asyncio.create_task(ping(api, pings))
     try:
         found = await asyncio.gather(*(hold(api, model) for _ in range(calls)))
+        if pinging.done():
+            await pinging
     finally:
         pinging.cancel()
+    for call in found:  # before the upstream goes: broken streams would be held against the model
+        await api.call("cancel", task_id=call.task_id)
     if not pings:
-        raise ApiError("frappe.ping was not answered while calls waited")
+        raise ApiError(f"no call waited for long enough to ping meanwhile: {found}")
     ordered = sorted(pings)
     return Waiting(calls=found, ping_median_ms=percentile(ordered, 0.5), ping_most_ms=ordered[-1])
+
+
+async def warm_up(api: Api, calls: int) -> None:
+    """Lets each process of the web server load what it answers with."""
+    for _ in range(3):
+        await asyncio.gather(*(api.call("get_models") for _ in range(2 * calls)))
 
 
 async def hold(api: Api, model: str) -> Held:
     """One call that waits as long as it may."""
     start = time.monotonic()
     task = await api.call("chat_completion", messages=[{"role": "user", "content": "Say the tokens."}], model=model)
-    return Held(seconds=round(time.monotonic() - start, 2), status=task["status"])
+    return Held(seconds=round(time.monotonic() - start, 2), status=task["status"], task_id=task["task_id"])
 
 
 async def ping(api: Api, pings: list[float]) -> None:
