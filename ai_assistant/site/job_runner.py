@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import os
 import time
+from functools import cached_property
 from typing import Any
 
 from rq import Queue, Worker, get_current_job
@@ -41,8 +42,8 @@ class RqRunner:
     def enqueue_behind(self, token: str) -> None:
         """Asks for another job, in the last of this RQ worker's queues where somebody waits: RQ empties its queues in
         their order, and a job in an earlier one would overtake."""
-        names = [queue.name.rpartition(":")[2] for queue in self._queues()]
-        waiting = [name for name, queue in zip(names, self._queues(), strict=True) if others(queue)]
+        names = [queue.name.rpartition(":")[2] for queue in self._queues]
+        waiting = [name for name, queue in zip(names, self._queues, strict=True) if others(queue)]
         later = [name for name in waiting if wake.QUEUE in names and names.index(name) > names.index(wake.QUEUE)]
         wake.enqueue(token, queue=later[-1] if later else wake.QUEUE, is_brief=True)
 
@@ -61,7 +62,7 @@ class RqRunner:
         """Whether another job has waited for longer than `room_s` in a queue of this RQ worker, and no other one that
         serves the queue is idle."""
         now = time.monotonic()
-        waiting = {job: queue for queue in self._queues() for job in others(queue)}
+        waiting = {job: queue for queue in self._queues for job in others(queue)}
         self._since = {job: self._since.get(job, now) for job in waiting}
         for job, since in self._since.items():
             waited = now - since
@@ -72,6 +73,7 @@ class RqRunner:
     def _is_served(self, queue: Queue) -> bool:
         return any(each.name != self._name and each.get_state() == "idle" for each in Worker.all(queue=queue))
 
+    @cached_property
     def _queues(self) -> list[Queue]:
         worker = self._worker()
         return list(worker.queues) if worker is not None else []
