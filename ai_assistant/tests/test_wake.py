@@ -28,11 +28,11 @@ from ai_assistant.streams.lease import Lease
 QUEUES = ("short", "default", "long")
 
 
-def make_task():
+def make_task(user):
     """A task of this site for a model that is not there: the worker ends it with `invalid_request`."""
     request = ChatRequest(messages=[{"role": "user", "content": "hi"}])
     task = Task(
-        ref=TaskRef(site=frappe.local.site, user="Administrator", id=str(uuid.uuid4())),
+        ref=TaskRef(site=frappe.local.site, user=user, id=str(uuid.uuid4())),
         status="queued",
         gen=1,
         seq=0,
@@ -52,8 +52,9 @@ class WakeCase(FrappeTestCase):
     def setUp(self):
         if frappe.conf.get("bench_id"):
             self.skipTest("the bench has a fixed bench_id, so that the tests cannot have one of their own")
-        self.root = f"/ai-assistant-test-{uuid.uuid4().hex[:8]}"
-        environment = patch.dict(os.environ, FRAPPE_BENCH_ROOT=self.root)
+        mark = uuid.uuid4().hex[:8]
+        self.user = f"wake-{mark}@example.com"
+        environment = patch.dict(os.environ, FRAPPE_BENCH_ROOT=f"/ai-assistant-test-{mark}")
         environment.start()
         self.addCleanup(environment.stop)
         self.connection = get_redis_conn()
@@ -65,14 +66,13 @@ class WakeCase(FrappeTestCase):
         """Removes every key of this bench of ours."""
         for name in QUEUES:
             get_queue(name).delete(delete_jobs=True)
-        for pattern in (f"ai_assistant:{bench.scope()}:*", f"ai_assistant:{frappe.local.site}:task:Administrator:*"):
+        for pattern in (f"ai_assistant:{bench.scope()}:*", f"ai_assistant:{frappe.local.site}:*{self.user}*"):
             for key in self.connection.scan_iter(pattern, count=1000):
-                if b":task:" not in key or self.connection.hget(key, "model") == b"no such model":
-                    self.connection.delete(key)
+                self.connection.delete(key)
 
     def start(self):
         """A task as a web request starts it."""
-        task, fingerprint = make_task()
+        task, fingerprint = make_task(self.user)
         self.tasks.start(task, fingerprint, Settings())
         return task.ref
 
