@@ -66,7 +66,8 @@ class WakeCase(FrappeTestCase):
         """Removes every key of this bench of ours."""
         for name in QUEUES:
             get_queue(name).delete(delete_jobs=True)
-        for pattern in (f"ai_assistant:{bench.scope()}:*", f"ai_assistant:{frappe.local.site}:*{self.user}*"):
+        scope, site = bench.scope(), frappe.local.site
+        for pattern in (f"ai_assistant:{scope}:*", f"rq:*:{scope}:*", f"ai_assistant:{site}:*{self.user}*"):
             for key in self.connection.scan_iter(pattern, count=1000):
                 self.connection.delete(key)
 
