@@ -8,19 +8,17 @@ from __future__ import annotations
 
 import platform
 from collections.abc import Iterator
-from pathlib import Path
 
 import frappe
 
 import ai_assistant
 from ai_assistant.core.metrics import Family, gauge
 from ai_assistant.site import bench
+from ai_assistant.site.connections import connections_to
 from ai_assistant.streams.metrics import collect
 
 DEFAULT_PORT = 9000
 """Where the realtime server listens when nothing is configured (frappe v15.55.1, `node_utils.js`)."""
-ESTABLISHED, LISTEN = "01", "0A"
-"""States in /proc/net/tcp (Linux, Documentation/networking/proc_net_tcp)."""
 
 
 def families() -> list[Family]:
@@ -40,11 +38,11 @@ def build() -> Family:
     return gauge("build_info", "What runs here.", 1, host="site", **labels)
 
 
-def realtime(proc: Path = Path("/proc/net")) -> Iterator[Family]:
+def realtime() -> Iterator[Family]:
     """The realtime server's port on this machine. Nothing where the system does not tell, or a socket file is used."""
     if frappe.conf.get("socketio_uds"):
         return
-    found = connections_to(int(frappe.conf.get("socketio_port") or DEFAULT_PORT), proc)
+    found = connections_to(int(frappe.conf.get("socketio_port") or DEFAULT_PORT))
     if found is None:
         return
     listens, connections = found
@@ -53,20 +51,3 @@ def realtime(proc: Path = Path("/proc/net")) -> Iterator[Family]:
     if listens:
         text = "TCP connections to the realtime server of this machine: one per socket, of all sites of the bench."
         yield gauge("socket_connections", text, connections)
-
-
-def connections_to(port: int, proc: Path) -> tuple[bool, int] | None:
-    """Whether something listens on the port, and how many connections it has; None where the system does not tell."""
-    listens, connections, told = False, 0, False
-    for name in ("tcp", "tcp6"):
-        try:
-            rows = (proc / name).read_text().splitlines()[1:]
-        except OSError:  # no IPv6, or no Linux
-            continue
-        told = True
-        for row in rows:
-            _, local, _, state, *_ = row.split(maxsplit=4)
-            if int(local.rpartition(":")[2], 16) == port:
-                listens |= state == LISTEN
-                connections += state == ESTABLISHED
-    return (listens, connections) if told else None
