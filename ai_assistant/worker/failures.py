@@ -7,9 +7,11 @@ from ai_assistant.core.errors import AssistantError, ChatError, ServiceUnavailab
 
 def failed_inside(error: BaseException) -> ChatError:
     """A failure of ours: its own words where it was raised on purpose, none of them else."""
-    text = str(error.args[0]).rstrip(".") if isinstance(error, AssistantError) else "Something failed inside the server"
-    message = f"{text}. Try again; the administrator finds more in the log."
-    return ChatError("internal", message, retryable=isinstance(error, ServiceUnavailableError))
+    retryable = isinstance(error, ServiceUnavailableError)
+    if isinstance(error, AssistantError):
+        return ChatError("internal", str(error.args[0]), retryable=retryable)
+    text = "Something failed inside the server. Try again; the administrator finds more in the log."
+    return ChatError("internal", text, retryable=retryable)
 
 
 def stopped_error() -> ChatError:

@@ -13,7 +13,7 @@ import redis.asyncio
 
 from ai_assistant.core.chat import ChatRequest
 from ai_assistant.core.conversation import StoredMessage
-from ai_assistant.core.errors import ChatError, DoesNotExistError
+from ai_assistant.core.errors import AssistantError, ChatError, DoesNotExistError
 from ai_assistant.core.model import ModelConfig
 from ai_assistant.core.ports import SiteAccess
 from ai_assistant.core.settings import Settings
@@ -143,7 +143,8 @@ class Runner:
         elif isinstance(error, ChatError):
             await self._fail(error)
         else:
-            log.error("task %s failed inside", self.task.ref.id, exc_info=error)
+            foreseen = isinstance(error, AssistantError)  # a site in maintenance, or one that was dropped
+            log.error("task %s failed inside: %s", self.task.ref.id, error, exc_info=None if foreseen else error)
             await self._fail(failed_inside(error))
 
     async def _stream(self) -> None:
