@@ -58,8 +58,13 @@ def forget_models() -> None:
 
 
 def stored_models(*, with_keys: bool) -> dict[str, ModelConfig]:
-    """Every AI Model by name, disabled ones too, in the order of their making."""
-    rows = frappe.get_all(DOCTYPE, fields=list(FIELDS), order_by="creation asc, name asc")
+    """Every AI Model by name, disabled ones too, in the order of their making.
+
+    By the query builder, not `frappe.get_all`: a worker does this for each task, and it takes half of the CPU.
+    """
+    models = frappe.qb.DocType(DOCTYPE)
+    query = frappe.qb.from_(models).select(*(models[name] for name in FIELDS))
+    rows = query.orderby(models.creation).orderby(models.name).run(as_dict=True)
     fallbacks, roles = children("AI Model Fallback", "model"), children("AI Model Role", "role")
     keys = stored_keys() if with_keys else {}
     return {row.name: config_of(row, fallbacks[row.name], roles[row.name], keys.get(row.name)) for row in rows}
@@ -108,10 +113,9 @@ def parsed_parameters(text: str | None) -> dict[str, Any]:
 def children(doctype: str, field: str) -> defaultdict[str, list[str]]:
     """The child rows of all models by their parent, in order."""
     found: defaultdict[str, list[str]] = defaultdict(list)
-    rows = frappe.get_all(
-        doctype, filters={"parenttype": DOCTYPE}, fields=["parent", field], order_by="parent, idx", as_list=True
-    )
-    for parent, value in rows:
+    table = frappe.qb.DocType(doctype)
+    query = frappe.qb.from_(table).select(table.parent, table[field]).where(table.parenttype == DOCTYPE)
+    for parent, value in query.orderby(table.parent).orderby(table.idx).run():
         found[parent].append(value)
     return found
 
