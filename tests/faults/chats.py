@@ -69,7 +69,7 @@ class Chat:
             own.http.cookies.update(self.client.http.cookies)
             try:
                 self._answer = own.call("chat_completion", timeout=END_S, **arguments)
-            except Exception as error:  # what it was is asserted by the test
+            except Exception as error:  # noqa: BLE001  # what it was is asserted by the test
                 self._answer = error
 
     def reached(self) -> Chat:
@@ -169,7 +169,11 @@ class Chats:
     def make(self, kind: str = "text", *, stored: bool = False) -> Chat:
         """A chat in a state of `paused`; asked again (it starts over) it waits at the same gate."""
         gate = Gate()
-        script = self._upstream.script(paused(kind, gate))
+        return self.played(kind, gate, paused(kind, gate), stored=stored)
+
+    def played(self, kind: str, gate: Gate, steps: list[Step], *, stored: bool = False) -> Chat:
+        """A chat whose answer is these steps."""
+        script = self._upstream.script(steps)
         self.made.append(Chat(self.client, script, gate, kind, "new" if stored else None))
         return self.made[-1]
 

@@ -27,9 +27,7 @@ class Services:
         self._folder = folder
         for name in COMMANDS:
             if not os.access(folder / name, os.X_OK):
-                raise RuntimeError(
-                    f"AI_ASSISTANT_FAULTS: {folder} has no executable {name}; see tests/faults/README.md"
-                )
+                raise RuntimeError(f"AI_ASSISTANT_FAULTS: {folder} has no executable {name}; see README.md")
 
     def run(self, command: str, *arguments: str) -> str:
         """What a command writes. Raises RuntimeError when it fails."""
