@@ -31,6 +31,20 @@ has_permission = {
     "AI Message": "ai_assistant.permissions.has_message_permission",
 }
 
+# v15.55.1 gives rows of any DocType away by these, whatever the rules above say: see site/guards.py
+standard_queries = {
+    "AI Conversation": "ai_assistant.site.guards.search_links",
+    "AI Message": "ai_assistant.site.guards.search_links",
+}
+override_whitelisted_methods = {
+    "frappe.client.get_count": "ai_assistant.site.guards.get_count",
+    "frappe.desk.doctype.dashboard_chart.dashboard_chart.get": "ai_assistant.site.guards.get_chart",
+    "frappe.utils.goal.get_monthly_goal_graph_data": "ai_assistant.site.guards.get_monthly_goal_graph_data",
+    "frappe.workflow.doctype.workflow.workflow.get_workflow_state_count": (
+        "ai_assistant.site.guards.get_workflow_state_count"
+    ),
+}
+
 # what Frappe blanks when a person asks for the deletion of personal data, before the conversations go altogether
 user_data_fields = [
     {"doctype": "AI Conversation", "filter_by": "owner", "redact_fields": ["title"]},

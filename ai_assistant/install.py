@@ -23,7 +23,7 @@ def after_install():
 
 
 def make_roles():
-    """AI User reads the models and their own conversations; AI Manager configures, and reads everybody's."""
+    """AI User chats and reads their own conversations; AI Manager configures, and reads everybody's."""
     made = made_roles()
     for role in ROLES:
         if not frappe.db.exists("Role", role):

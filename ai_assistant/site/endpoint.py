@@ -37,7 +37,7 @@ def whitelist(function: Callable[..., Any], *, methods: tuple[str, ...], allow_g
             count_call()
             if not allow_guest:
                 require_role()
-            use_host(SiteRequest())
+            use_host(SiteRequest(is_outsider=not has_role()))
             return shown(function(*args, **kwargs))
         except ApiError as error:
             errors.throw(error)
@@ -49,9 +49,14 @@ def whitelist(function: Callable[..., Any], *, methods: tuple[str, ...], allow_g
 def require_role() -> None:
     """Raises PermissionError_ for a user who may log in, but has no part in the assistant."""
     user = frappe.session.user
-    if user in (ADMINISTRATOR, GUEST) or not ROLES.isdisjoint(frappe.get_roles()):
+    if user == GUEST or has_role():
         return
     raise PermissionError_(f"{user} has none of the roles that may use the assistant; ask for the role {USER_ROLE}")
+
+
+def has_role() -> bool:
+    """Whether the request's user has a part in the assistant."""
+    return frappe.session.user == ADMINISTRATOR or not ROLES.isdisjoint(frappe.get_roles())
 
 
 def shown(result: Any) -> Any:

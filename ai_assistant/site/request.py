@@ -9,7 +9,7 @@ import frappe
 
 from ai_assistant.core.metrics import Family
 from ai_assistant.core.model import ModelConfig, ModelFacts
-from ai_assistant.core.session import User
+from ai_assistant.core.session import GUEST, User
 from ai_assistant.core.task import TaskRef
 from ai_assistant.gateway.prices import public_facts
 from ai_assistant.site import bench
@@ -20,18 +20,22 @@ from ai_assistant.site.waiting import wait_for_end
 class SiteRequest:
     """`core.ports.RequestHost` over `frappe.local`: its user, its transaction."""
 
+    def __init__(self, *, is_outsider: bool = False):
+        """`is_outsider`: whether the user has no part in the assistant, and is told what guests are told."""
+        self._is_outsider = is_outsider
+
     @property
     def site(self) -> str:
         """The site's name."""
         return frappe.local.site
 
     def user(self) -> User:
-        """The user that Frappe authenticated."""
+        """The user that Frappe authenticated; Guest for one without a role."""
         return self._user
 
     @cached_property
     def _user(self) -> User:
-        name = frappe.session.user
+        name = GUEST if self._is_outsider else frappe.session.user
         return User(name=name, roles=frozenset(frappe.get_roles(name)))
 
     def access(self) -> SiteStores:
