@@ -28,29 +28,55 @@ if redis.call('PTTL', KEYS[1]) < tonumber(ARGV[3]) then redis.call('PEXPIRE', KE
 return 1
 """)
 
+# KEYS slots   ARGV 1 token 2 held for ms
+# A Redis that came back empty is told again
+KEEP = Script("""
+redis.call('ZADD', KEYS[1], now() + tonumber(ARGV[2]), ARGV[1])
+if redis.call('PTTL', KEYS[1]) < tonumber(ARGV[2]) then redis.call('PEXPIRE', KEYS[1], ARGV[2]) end
+return 1
+""")
+
+
+class Slot:
+    """A slot that is held. It is free again when its time has passed, whatever has become of its process."""
+
+    def __init__(self, tasks: Tasks, seconds: float):
+        self._tasks = tasks
+        self._key, self._token = slots_key(tasks), uuid.uuid4().hex
+        self._held_ms = int(seconds * 1000)
+
+    def take(self, most: int) -> bool:
+        """Whether one of `most` was free. Raises ServiceUnavailableError."""
+        with unavailable_as_503():
+            return bool(self._tasks.run(TAKE, [self._key], [self._token, most, self._held_ms]))
+
+    def keep(self) -> None:
+        """Begins its time anew. Raises ServiceUnavailableError."""
+        with unavailable_as_503():
+            self._tasks.run(KEEP, [self._key], [self._token, self._held_ms])
+
+    def release(self) -> None:
+        """Gives it back. Where Redis is away it frees itself."""
+        try:
+            self._tasks.client.zrem(self._key, self._token)
+        except (RedisError, OSError) as error:
+            log.warning("a waiting request's slot could not be given back: %s", error)
+
 
 @contextmanager
-def slot(tasks: Tasks, most: int, seconds: float) -> Iterator[bool]:
-    """Whether one of `most` slots is free; if so it is taken until the block ends. One whose process was killed is
-    free again after `seconds`. Raises ServiceUnavailableError."""
-    key, token = slots_key(tasks), uuid.uuid4().hex
-    with unavailable_as_503():
-        taken = bool(tasks.run(TAKE, [key], [token, most, int(seconds * 1000)]))
+def slot(tasks: Tasks, most: int, seconds: float) -> Iterator[Slot | None]:
+    """One of `most` slots until the block ends, or `None` when all are taken. Its time is `seconds`, unless it is kept.
+    Raises ServiceUnavailableError."""
+    own = Slot(tasks, seconds)
+    if not own.take(most):
+        yield None
+        return
     try:
-        yield taken
+        yield own
     finally:
-        if taken:
-            release(tasks, key, token)
+        own.release()
 
 
 def slots_key(tasks: Tasks) -> str:
     """Where the slots of this machine's web server are."""
     return f"{names.PREFIX}:{tasks.keys.scope}:waiting:{socket.gethostname()}"
-
-
-def release(tasks: Tasks, key: str, token: str) -> None:
-    """Gives a slot back. Where Redis is away it frees itself when its time has passed."""
-    try:
-        tasks.client.zrem(key, token)
-    except (RedisError, OSError) as error:
-        log.warning("a waiting request's slot could not be given back: %s", error)

@@ -7,6 +7,7 @@ task, whose end they hear by Socket.IO or ask for. No request waits longer than 
 from __future__ import annotations
 
 import functools
+import time
 
 import frappe
 import redis
@@ -14,13 +15,17 @@ import redis
 from ai_assistant.core.settings import Settings
 from ai_assistant.core.task import Task, TaskRef
 from ai_assistant.site import bench, web_server
-from ai_assistant.site.slots import slot
+from ai_assistant.site.slots import Slot, slot
 from ai_assistant.streams.connection import waiting_client
 
 HTTP_TIMEOUT_S = 120
 """What bench writes for gunicorn and nginx where `http_timeout` is not set (frappe-bench 5, supervisor.conf)."""
 MARGIN_S = 10
 """Between the longest wait and the server's own limit: for what comes before and after."""
+HELD_S = 15.0
+"""A waiting request whose process was killed, or that could not tell Redis of its end, blocks its slot for so long."""
+KEEP_S = 5.0
+"""How often one that waits says so."""
 
 
 def wait_for_end(ref: TaskRef, timeout: float, settings: Settings) -> Task:
@@ -32,8 +37,19 @@ def wait_for_end(ref: TaskRef, timeout: float, settings: Settings) -> Task:
     request = getattr(frappe.local, "request", None)
     if not request:
         return tasks.wait(ref, limit, settings, blocking_client())
-    with slot(tasks, max_waiting(web_server.slots(request.environ)), limit + MARGIN_S) as taken:
-        return tasks.wait(ref, limit, settings, blocking_client()) if taken else tasks.get(ref, settings)
+    with slot(tasks, max_waiting(web_server.slots(request.environ)), HELD_S) as own:
+        return wait_in(own, ref, limit, settings) if own else tasks.get(ref, settings)
+
+
+def wait_in(own: Slot, ref: TaskRef, limit: float, settings: Settings) -> Task:
+    """Waits up to `limit` seconds, keeping the slot meanwhile."""
+    end = time.monotonic() + limit
+    while True:
+        left = end - time.monotonic()
+        task = bench.tasks().wait(ref, max(0.0, min(left, KEEP_S)), settings, blocking_client())
+        if task.is_final or left <= KEEP_S:
+            return task
+        own.keep()
 
 
 def max_waiting(slots: int) -> int:

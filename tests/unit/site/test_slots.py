@@ -17,7 +17,7 @@ from tests.servers import free_port
 def test_no_more_than_there_are(tasks: Tasks):
     with slot(tasks, 2, 60) as first, slot(tasks, 2, 60) as second:
         with slot(tasks, 2, 60) as third:
-            assert (first, second, third) == (True, True, False)
+            assert first and second and not third
         with slot(tasks, 2, 60) as again:
             assert not again, "a request that did not wait has given back what it had not taken"
     with slot(tasks, 1, 60) as after:
@@ -47,6 +47,28 @@ def test_a_short_wait_does_not_end_a_long_one(tasks: Tasks):
         time.sleep(0.3)
         with slot(tasks, 1, 60) as taken:
             assert not taken, "the long wait has lost its slot"
+
+
+def test_a_slot_that_is_kept_stays_taken(tasks: Tasks):
+    with slot(tasks, 1, 0.4) as own:
+        assert own
+        for _ in range(3):
+            time.sleep(0.2)
+            own.keep()
+        with slot(tasks, 1, 60) as taken:
+            assert not taken
+    with slot(tasks, 1, 60) as taken:
+        assert taken
+
+
+def test_a_redis_that_came_back_empty_is_told_again(tasks: Tasks):
+    with slot(tasks, 1, 60) as own:
+        assert own
+        tasks.client.delete(slots_key(tasks))
+        own.keep()
+        with slot(tasks, 1, 60) as taken:
+            assert not taken
+        assert tasks.client.pttl(slots_key(tasks)) > 0
 
 
 def test_machines_and_benches_have_their_own(tasks: Tasks, redis_url: str, monkeypatch: pytest.MonkeyPatch):
