@@ -21,7 +21,7 @@ from redis.exceptions import NoScriptError, RedisError, ResponseError
 from ai_assistant.core.metrics import Histogram
 from ai_assistant.streams import keys as names
 from ai_assistant.streams import scripts
-from ai_assistant.streams.totals import PUBLISH_S
+from ai_assistant.streams.totals import EVENT_TYPES, PUBLISH_S
 
 log = logging.getLogger("ai_assistant.publisher")
 
@@ -48,7 +48,7 @@ class Emission(msgspec.Struct):
     suffix: bytes
     done: Callable[[int | None], None] | None = None
     type: str = "text"
-    """What the metrics count it as."""
+    """What the metrics count it as: one of `totals.EVENT_TYPES`."""
 
 
 class Command(msgspec.Struct):
@@ -71,7 +71,7 @@ class Publisher:
         self.round_trip_s = 0.0
         """How long a batch takes, smoothed: the measure of load that widens the coalescing."""
         self.round_trips = Histogram(PUBLISH_S)
-        self.published: Counter[str] = Counter()
+        self.published: dict[str, int] = dict.fromkeys(EVENT_TYPES, 0)
         """Events that were taken, by type."""
         self.rejected: Counter[int] = Counter()
         """Events that were not, by the answer."""
@@ -199,7 +199,7 @@ class Publisher:
     def stats(self) -> dict[str, Any]:
         """Counters for `status` and the log."""
         return {
-            "events": self.published.total(),
+            "events": sum(self.published.values()),
             "batches": self.batches,
             "publish_errors": self.errors,
             "dropped": self.dropped,

@@ -172,27 +172,28 @@ class Emitter:
             return
         if self.first_delta_ms is None:
             self.first_delta_ms = self.writer.elapsed_ms()
-        type_ = self._kind if isinstance(self._kind, str) else "tool_call"
         for piece in cut_text(text):
-            self._send(self._delta(piece), type_, delta=True)
+            self._send_delta(piece)
 
-    def _delta(self, piece: str) -> bytes:
+    def _send_delta(self, piece: str) -> None:
         kind, transcript = self._kind, self.transcript
         if kind == "text":
             offset = transcript.text_chars
             if not offset:
                 self._meters.first_text.observe(self.writer.elapsed_ms() * MS)
             transcript.add_text(piece)
-            return self.writer.write("text", piece, True, offset=offset)
-        if kind == "reasoning":
+            self._send(self.writer.write("text", piece, True, offset=offset), "text", True)
+        elif kind == "reasoning":
             offset = transcript.reasoning_chars
             if not offset:
                 self._meters.first_reasoning.observe(self.writer.elapsed_ms() * MS)
             transcript.add_reasoning(piece)
-            return self.writer.write("reasoning", piece, True, offset=offset)
-        assert isinstance(kind, Call)
-        kind.pieces.append(piece)
-        return self.writer.write("tool_call", "", True, tool_call_id=kind.id, name=kind.name, arguments=piece)
+            self._send(self.writer.write("reasoning", piece, True, offset=offset), "reasoning", True)
+        else:
+            assert isinstance(kind, Call)
+            kind.pieces.append(piece)
+            event = self.writer.write("tool_call", "", True, tool_call_id=kind.id, name=kind.name, arguments=piece)
+            self._send(event, "tool_call", True)
 
     def _send(self, message: bytes, type_: str, delta: bool = False) -> None:
         if self._over:
