@@ -13,6 +13,8 @@ from ai_assistant.core.errors import DoesNotExistError, ServiceUnavailableError
 from ai_assistant.site.access import SiteStores
 
 APP = "ai_assistant"
+AWAY = frozenset({1040, 1053, 1927, 2002, 2003, 2006, 2013})
+"""MariaDB's codes for a server that takes no connection, or has closed it (its manual, "MariaDB Error Codes")."""
 
 
 class BenchOpener:
@@ -29,7 +31,7 @@ class BenchOpener:
     @contextmanager
     def open(self, site: str) -> Iterator[SiteStores]:
         """A unit of work as Administrator. Raises DoesNotExistError for a site that is not there or has not the app,
-        ServiceUnavailableError for one in maintenance."""
+        ServiceUnavailableError for one in maintenance, or whose database is away."""
         if not os.path.isfile(os.path.join(self._sites_path, site, "site_config.json")):
             raise DoesNotExistError(f"site: this bench has no site {shown(site)}")
         frappe.init(site=site, sites_path=self._sites_path, force=True)
@@ -41,9 +43,24 @@ class BenchOpener:
                 raise DoesNotExistError(f"site: {site} has not the app {APP}; bench --site {site} install-app {APP}")
             yield SiteStores(with_keys=True)
             frappe.db.commit()  # nosemgrep: the unit of work ends here, there is no request around it
+        except Exception as error:
+            if is_away(error):
+                raise ServiceUnavailableError(f"site: the database of {site} cannot be reached") from error
+            roll_back()
+            raise
         except BaseException:
-            if frappe.db:
-                frappe.db.rollback()
+            roll_back()
             raise
         finally:
             frappe.destroy()
+
+
+def is_away(error: Exception) -> bool:
+    """Whether the database's server is not there, whichever driver says so (PyMySQL in v15, mysqlclient in v16)."""
+    return type(error).__name__ == "OperationalError" and error.args[:1] != () and error.args[0] in AWAY
+
+
+def roll_back() -> None:
+    """Undoes what the unit wrote, where it came to have a connection."""
+    if frappe.db and frappe.db._conn:
+        frappe.db.rollback()

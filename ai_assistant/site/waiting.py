@@ -32,11 +32,13 @@ def wait_for_end(ref: TaskRef, timeout: float, settings: Settings) -> Task:
     """The task when it has ended; as it stands when `timeout` seconds have passed or no slot is free."""
     tasks = bench.tasks()
     limit = min(timeout, longest_wait())
-    # the snapshot of the database, and its locks if there were any, are not held for minutes
+    # the snapshot of the database, and its locks if there were any, are not held for minutes; nor is the connection,
+    # which may break meanwhile: Frappe opens another one when it needs one
     frappe.db.rollback()
     request = getattr(frappe.local, "request", None)
     if not request:
         return tasks.wait(ref, limit, settings, blocking_client())
+    frappe.db.close()
     with slot(tasks, max_waiting(web_server.slots(request.environ)), HELD_S) as own:
         return wait_in(own, ref, limit, settings) if own else tasks.get(ref, settings)
 
