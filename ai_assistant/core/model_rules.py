@@ -17,7 +17,9 @@ TRANSPORTS: tuple[str, ...] = get_args(Transport)
 WIRES = ("openai-chat", "openai-responses", "anthropic", "ollama")
 
 #: Set by us for each request; as a parameter of a model they would break it or leak a key into a log.
-RESERVED_PARAMETERS = frozenset({"model", "messages", "input", "stream", "stream_options", "api_key", "api_base"})
+RESERVED_PARAMETERS = frozenset(
+    {"model", "messages", "input", "stream", "stream_options", "api_key", "api_base", "base_url"}
+)
 
 
 def model_problem(model: str) -> str | None:
@@ -43,6 +45,15 @@ def api_base_problem(url: str) -> str | None:
     if parts.username or parts.password:
         return "holds credentials; put them into api_key"
     return None
+
+
+def key_goes_to(model: str, api_base: str | None) -> tuple[str, str, str, int | None]:
+    """Where the key of a model is sent: its provider, and scheme, host and port of `api_base`, empty for the provider's
+    own server. Both have passed their checks."""
+    provider = model.partition("/")[0].lower() if "/" in model else "openai"
+    parts = urlsplit(api_base or "")
+    port = parts.port or {"http": 80, "https": 443}.get(parts.scheme)
+    return provider, parts.scheme, parts.hostname or "", port
 
 
 def parameters_problem(parameters: Any) -> str | None:

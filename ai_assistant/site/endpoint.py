@@ -41,6 +41,8 @@ def whitelist(function: Callable[..., Any], *, methods: tuple[str, ...], allow_g
             return shown(function(*args, **kwargs))
         except ApiError as error:
             errors.throw(error)
+        except Exception as error:  # noqa: BLE001  # all of them: Frappe would write their variables down
+            errors.report(error)
 
     answer.__annotations__ = dict.fromkeys(inspect.signature(function).parameters, Any)
     return frappe.whitelist(methods=list(methods), allow_guest=allow_guest)(answer)

@@ -17,10 +17,17 @@ from ai_assistant.core.errors import (
 )
 
 
-class ServiceUnavailable(Exception):
-    """Redis is away, or the backlog is full. Frappe v15 has no class for 503 but that of a stopped site."""
+class ServiceUnavailable(frappe.InReadOnlyMode):
+    """Redis is away, or the backlog is full. Of the classes that Frappe writes no Error Log for (v15 `utils/error.py`):
+    each refused call would leave one, with the text of its messages, and another copy in `logs/frappe.log`."""
 
     http_status_code = 503
+
+
+class InternalServerError(ServiceUnavailable):
+    """Something that should not have happened. What is known of it is logged by `report`."""
+
+    http_status_code = 500
 
 
 CLASSES: dict[type[ApiError], type[Exception]] = {
@@ -43,6 +50,17 @@ def throw(error: ApiError) -> NoReturn:
     # v15 names it only where tracebacks are shown; clients read it everywhere
     frappe.local.response["exception"] = f"{kind.__module__}.{kind.__name__}: {error.message}"
     frappe.throw(text, kind)
+    raise AssertionError  # frappe.throw always raises, but does not say so in its type
+
+
+def report(error: Exception) -> NoReturn:
+    """Raises what Frappe answers itself (less than 500) as it is, else InternalServerError, after an Error Log of our
+    own: Frappe's holds the values of all variables, people's messages among them."""
+    if getattr(error, "http_status_code", 500) < 500:
+        raise error
+    frappe.log_error(f"AI Assistant: {type(error).__name__}", frappe.get_traceback(), defer_insert=True)
+    frappe.local.flags.disable_traceback = True
+    frappe.throw(frappe._("Something went wrong. The administrator finds it in the Error Log."), InternalServerError)
     raise AssertionError  # frappe.throw always raises, but does not say so in its type
 
 

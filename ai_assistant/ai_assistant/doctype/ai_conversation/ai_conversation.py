@@ -31,6 +31,8 @@ class AIConversation(Document):
 
     def validate(self):
         """A title says something; what the worker counts is not for a form, or for the REST API, to set."""
+        if not isinstance(self.title or "", str):
+            frappe.throw(_("Title: must be a text"))
         self.title = (self.title or "").strip()
         if not self.title:
             frappe.throw(_("Title: is empty; give the conversation a title"))
@@ -44,6 +46,10 @@ class AIConversation(Document):
     def on_trash(self):
         """The messages go with it: none is left without a conversation."""
         delete_messages(self.name)
+
+    def after_delete(self):
+        """The copy among the Deleted Documents, which a System Manager reads, does not tell what the chat was about."""
+        self.title = _("Deleted")
 
     @staticmethod
     def clear_old_logs(days=365):

@@ -17,6 +17,9 @@ class AIModel(Document):
 
     def validate(self):
         """Raises ValidationError with the field and what to do."""
+        for field in ("model", "api_base"):
+            if not isinstance(self.get(field) or "", str):
+                self.refuse(field, _("must be a text"))
         self.model = (self.model or "").strip()
         self.api_base = (self.api_base or "").strip().rstrip("/")
         self.refuse("model", model_rules.model_problem(self.model))
@@ -25,6 +28,7 @@ class AIModel(Document):
         if self.wire and self.transport == "litellm":
             self.refuse("wire", _("has no use with the transport litellm; empty one of the two"))
         self.refuse("parameters", parameters_problem(self.parameters))
+        self.validate_key()
         self.validate_limits()
         self.validate_fallbacks()
 
@@ -37,6 +41,16 @@ class AIModel(Document):
     def after_rename(self, old, new, merge=False):
         """See `on_change`, which a renaming does not call."""
         self.on_change()
+
+    def validate_key(self):
+        """A stored key stays with the server that it was entered for: who may edit a model cannot read its key, and
+        would have it sent to a server of theirs."""
+        before = self.get_doc_before_save()
+        if not before or not self.api_key or not self.is_dummy_password(self.api_key):
+            return
+        old, new = (model_rules.key_goes_to(model.model, model.api_base) for model in (before, self))
+        if old != new:
+            self.refuse("api_key", _("enter it again, since Model and API Base now name another server"))
 
     def validate_limits(self):
         """Time and streams: nothing works with none of them."""
@@ -77,7 +91,11 @@ def fallbacks_by_model():
 
 def parameters_problem(text):
     """What is wrong with a form's JSON of parameters; nothing with an empty one."""
-    if not text or not text.strip():
+    if not text:
+        return None
+    if not isinstance(text, str):
+        return _("must be JSON, written as a text")
+    if not text.strip():
         return None
     try:
         return model_rules.parameters_problem(json.loads(text))
