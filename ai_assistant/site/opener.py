@@ -45,7 +45,9 @@ class BenchOpener:
             frappe.db.commit()  # nosemgrep: the unit of work ends here, there is no request around it
         except Exception as error:
             if is_away(error):
-                raise ServiceUnavailableError(f"site: the database of {site} cannot be reached") from error
+                raise ServiceUnavailableError(
+                    f"site: the database of {site} cannot be reached; try again soon"
+                ) from error
             roll_back()
             raise
         except BaseException:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import os
 from typing import Any
 
 import frappe
@@ -21,6 +22,8 @@ METHOD = "ai_assistant.site.job.run"
 QUEUE = "long"
 JOB_ID = "ai_assistant_worker_"
 """How the ids of these jobs begin, behind the site that Frappe puts before them; the lease's token follows."""
+LOOK_AT = 100
+"""Tasks that a process without a site looks through for one whose site is there."""
 CONF = "ai_assistant_job_"
 """Prefix of the limits in the site or common configuration: `ai_assistant_job_idle_s` and so on. For tests."""
 
@@ -56,12 +59,12 @@ def wake_from_outside(tasks: Tasks) -> bool:
 
 
 def first_waiting(tasks: Tasks) -> TaskRef | None:
-    """The first task of the queue, or the first whose conversation is to be written."""
-    entries: list[Any] = tasks.client.xrange(tasks.keys.queue, count=1)  # type: ignore[assignment]
-    if entries:
-        return names.decode_ref(entries[0][1][b"task"])
-    members: list[Any] = tasks.client.zrange(tasks.keys.unsaved, 0, 0)  # type: ignore[assignment]
-    return names.decode_ref(members[0]) if members else None
+    """The first task of the queue, or the first whose conversation is to be written, of a site that is there: one that
+    was dropped can run no job."""
+    entries: list[Any] = tasks.client.xrange(tasks.keys.queue, count=LOOK_AT)  # type: ignore[assignment]
+    members: list[Any] = tasks.client.zrange(tasks.keys.unsaved, 0, LOOK_AT - 1)  # type: ignore[assignment]
+    refs = [names.decode_ref(member) for member in [*(fields[b"task"] for _, fields in entries), *members]]
+    return next((ref for ref in refs if os.path.isfile(os.path.join(ref.site, "site_config.json"))), None)
 
 
 def enqueue(token: str, *, queue: str = QUEUE, is_brief: bool = False) -> None:

@@ -28,11 +28,11 @@ from ai_assistant.streams.lease import Lease
 QUEUES = ("short", "default", "long")
 
 
-def make_task(user):
-    """A task of this site for a model that is not there: the worker ends it with `invalid_request`."""
+def make_task(user, site=None):
+    """A task, of this site, for a model that is not there: the worker ends it with `invalid_request`."""
     request = ChatRequest(messages=[{"role": "user", "content": "hi"}])
     task = Task(
-        ref=TaskRef(site=frappe.local.site, user=user, id=str(uuid.uuid4())),
+        ref=TaskRef(site=site or frappe.local.site, user=user, id=str(uuid.uuid4())),
         status="queued",
         gen=1,
         seq=0,
@@ -66,14 +66,14 @@ class WakeCase(FrappeTestCase):
         """Removes every key of this bench of ours."""
         for name in QUEUES:
             get_queue(name).delete(delete_jobs=True)
-        scope, site = bench.scope(), frappe.local.site
-        for pattern in (f"ai_assistant:{scope}:*", f"rq:*:{scope}:*", f"ai_assistant:{site}:*{self.user}*"):
+        scope = bench.scope()
+        for pattern in (f"ai_assistant:{scope}:*", f"rq:*:{scope}:*", f"ai_assistant:*:{self.user}*"):
             for key in self.connection.scan_iter(pattern, count=1000):
                 self.connection.delete(key)
 
-    def start(self):
+    def start(self, site=None):
         """A task as a web request starts it."""
-        task, fingerprint = make_task(self.user)
+        task, fingerprint = make_task(self.user, site)
         self.tasks.start(task, fingerprint, Settings())
         return task.ref
 
@@ -116,6 +116,12 @@ class WakeTest(WakeCase):
             self.assertTrue(wake.wake_from_outside(self.tasks))
         self.assertEqual(init.call_args.kwargs, {"site": frappe.local.site})
         self.assertEqual(len(self.jobs()), 1)
+
+    def test_a_task_of_a_dropped_site_does_not_keep_the_others_from_their_worker(self):
+        with patch("ai_assistant.site.bench.wake_if_needed"):
+            self.start(site="dropped.invalid")
+            self.start()
+        self.assertEqual(wake.first_waiting(self.tasks).site, frappe.local.site)
 
     def test_limits_come_from_the_configuration(self):
         self.assertEqual(wake.limits().idle_s, 30)
