@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
+import httpx
 import pytest
 
 from tests.wire.background import Background
@@ -78,19 +79,16 @@ def services() -> Services:
 def sites(services: Services, upstream: Upstream) -> list[Site]:
     """Two sites of the bench, with users and models; the background job ends soon when it is idle."""
     services.bench("set-config", "-g", "-p", "ai_assistant_job_idle_s", str(IDLE_S))
-    return [_prepared(os.environ[name], upstream) for name in ("AI_ASSISTANT_FAULTS_URL", "AI_ASSISTANT_FAULTS_URL2")]
+    return [prepared(os.environ[name], upstream) for name in ("AI_ASSISTANT_FAULTS_URL", "AI_ASSISTANT_FAULTS_URL2")]
 
 
-def _prepared(url: str, upstream: Upstream) -> Site:
-    host = url.split("//")[1].split(":")[0]
+def prepared(url: str, upstream: Upstream) -> Site:
+    """A site with users and models."""
+    host = httpx.URL(url).host
     desk = Desk(url, host, os.environ["AI_ASSISTANT_FAULTS_PASSWORD"])
     made = prepare(desk, upstream.address)
-    port = desk.post("frappe.client.get_value", doctype="System Settings", fieldname="name") and _socket_port()
+    port = os.environ.get("AI_ASSISTANT_FAULTS_SOCKET_PORT", "9000")
     return Site(url, host, f"http://{host}:{port}", made["AI_ASSISTANT_USER"], made["AI_ASSISTANT_PASSWORD"], desk)
-
-
-def _socket_port() -> str:
-    return os.environ.get("AI_ASSISTANT_FAULTS_SOCKET_PORT", "9000")
 
 
 @pytest.fixture(scope="session")

@@ -14,7 +14,7 @@ from typing import TypeVar
 import psutil
 
 PARTS = ("mariadb", "redis_cache", "redis_queue", "web", "realtime", "worker")
-COMMANDS = ("start", "stop", "kill", "pid", "empty", "bench")
+COMMANDS = ("start", "stop", "kill", "pid", "empty", "bench", "new-site", "drop-site")
 COMMAND_S = 120.0
 
 Found = TypeVar("Found")
