@@ -19,7 +19,7 @@ import httpx
 
 from .catalogue import API_KEY, ROLE, models
 from .client import Client
-from .host import USER, USER2
+from .host import USER, USER2, USER3
 
 SETTINGS = "AI Assistant Settings"
 
@@ -76,8 +76,9 @@ def prepare(desk: Desk, upstream: str) -> dict[str, str]:
         suffix = str(number + 1) if number else ""
         found[f"AI_ASSISTANT_USER{suffix}"] = user
         found[f"AI_ASSISTANT_PASSWORD{suffix}"] = add_user(desk, user, roles)
-    secret = desk.post("frappe.core.doctype.user.user.generate_keys", user=USER)["api_secret"]
-    key = desk.post("frappe.client.get_value", doctype="User", filters=USER, fieldname="api_key")["api_key"]
+    add_user(desk, USER3, ["AI Manager"])  # the API key is a manager's, as that of an embedded host is
+    secret = desk.post("frappe.core.doctype.user.user.generate_keys", user=USER3)["api_secret"]
+    key = desk.post("frappe.client.get_value", doctype="User", filters=USER3, fieldname="api_key")["api_key"]
     for model in models(upstream):
         desk.save("AI Model", model["name"], model_document(model))
     limits = {"requests_per_minute": 0, "concurrent_tasks": 0, "tokens_per_day": 0}
