@@ -22,14 +22,21 @@ class Leftovers:
         names = list(self._redis.scan_iter(match=PREFIX + "*", count=1000))
         shared = [name for name in names if name.rpartition(":")[2] in SHARED and name.count(":") == 2]
         left = [f"{name} has no TTL" for name in names if name not in shared and self._redis.ttl(name) == -1]
-        left += [f"{name} is there" for name in names if name.endswith(":lease")]
+        left += [f"{name} is valid" for name in names if name.endswith(":lease") and self._is_valid(name)]
         left += [f"{name}: a request waits" for name in names if ":waiting:" in name and self._slots(name)]
         left += [f"{name} is not empty" for name in shared if not self._is_empty(name)]
         return left + self._jobs()
 
     def _slots(self, name: str) -> int:
+        return self._redis.zcount(name, self._now_ms(), "+inf")
+
+    def _is_valid(self, lease: str) -> bool:
+        """One that has run out is free for the next job: so ends what was promised by a process that died."""
+        return int(self._redis.hget(lease, "until") or 0) > self._now_ms()
+
+    def _now_ms(self) -> int:
         seconds, micros = self._redis.time()
-        return self._redis.zcount(name, seconds * 1000 + micros // 1000, "+inf")
+        return seconds * 1000 + micros // 1000
 
     def _is_empty(self, name: str) -> bool:
         if name.endswith((":open", ":unsaved")):
@@ -53,6 +60,11 @@ class Leftovers:
     def keys(self, site: str) -> list[str]:
         """The keys of a site."""
         return sorted(self._redis.scan_iter(match=f"{PREFIX}{site}:*", count=1000))
+
+    def statuses(self, site: str) -> list[str]:
+        """Those of a site's tasks."""
+        tasks = self._redis.scan_iter(match=f"{PREFIX}{site}:task:*", count=1000)
+        return [self._redis.hget(name, "status") for name in tasks]
 
     def lease(self) -> dict[str, str]:
         """Who holds the lease of the bench's job; empty when nobody does."""

@@ -89,8 +89,8 @@ class Services:
         return until(lambda: next(iter(self.process("worker").children()), None), 30, "RQ's worker runs no job")
 
 
-def until(look: Callable[[], Found], timeout: float = 30.0, message: str = "it did not happen") -> Found:
-    """What `look` gives, as soon as that is something."""
+def until(look: Callable[[], Found | None], timeout: float = 30.0, message: object = "it did not happen") -> Found:
+    """What `look` gives, as soon as that is something. `message` is made text when it did not come."""
     end = time.monotonic() + timeout
     while not (found := look()):
         assert time.monotonic() < end, f"{message} within {timeout:g} s"

@@ -46,8 +46,8 @@ def test_the_slots_of_killed_requests_free_themselves(chats: Chats, services: Se
         assert chat.waited()["status"] == "completed"
 
 
-def test_calls_that_wait_while_the_web_server_is_reloaded(chats: Chats, services: Services) -> None:
-    """SIGHUP, as `bench restart` on a supervised bench may send: the call ends, the chat goes on."""
+def test_calls_that_wait_while_the_web_server_is_restarted(chats: Chats, services: Services) -> None:
+    """The call ends, the chat goes on."""
     chat = chats.running("text", stored=True, waits=True)
     services.stop("web")
     answer = chat.waited()
@@ -60,7 +60,7 @@ def test_calls_that_wait_while_the_web_server_is_reloaded(chats: Chats, services
 def test_everything_is_stopped_and_started(
     chats: Chats, services: Services, daemons: Callable[[int], list[str]]
 ) -> None:
-    """As `bench restart` does, but without waiting for one another; databases included."""
+    """As `bench restart` does, but without waiting for one another."""
     daemons(2)
     running = chats.all_kinds()
     others = [name for name in PARTS if name not in ("mariadb", "redis_queue", "redis_cache")]
