@@ -101,18 +101,43 @@ class ErrorLogTest(LeaksTestCase):
                 frappe.cache.lrem(frappe.cache.make_key(LOGS), 0, entry)
 
 
-class DeletedTest(LeaksTestCase):
-    def test_the_copy_of_a_deleted_chat_does_not_tell_its_title(self):
+class ConversationTest(LeaksTestCase):
+    def make(self) -> str:
+        """A conversation of USER's."""
         name = frappe.generate_hash(length=20)
         asked = [{"role": "user", "content": SECRET}]
         ids = {"message_id": f"{name}m", "task_id": "6f9619ff-8b86-4d11-b42d-00cf4fc964ff"}
         turn = Turn(user=USER, conversation=name, is_new=True, model="fast", messages=asked, title=SECRET, **ids)
         SiteConversations().begin(turn)
+        return name
+
+    def test_the_copy_of_a_deleted_chat_does_not_tell_its_title(self):
+        name = self.make()
         frappe.set_user(USER)
         frappe.delete_doc(CONVERSATION, name)
         (copy,) = frappe.get_all("Deleted Document", {"deleted_name": name}, pluck="data")
         self.assertNotIn(SECRET, copy)
         self.assertFalse(frappe.db.exists("AI Message", {"conversation": name}))
+
+    def test_events_of_a_conversation_go_to_its_open_forms_only(self):
+        name = self.make()
+        rooms = set()
+        with patch.object(frappe.realtime, "emit_via_redis", side_effect=lambda event, message, room: rooms.add(room)):
+            document = frappe.get_doc(CONVERSATION, name)
+            document.title = "Other"
+            document.save()
+            frappe.delete_doc(CONVERSATION, name)
+            frappe.db.commit()
+        self.assertEqual({room for room in rooms if CONVERSATION in room}, {f"doc:{CONVERSATION}/{name}"})
+
+    def test_a_title_holds_no_html(self):
+        document = frappe.get_doc(CONVERSATION, self.make())
+        document.title = '<img src="https://attacker.example/x.png"> a < b'
+        document.save()
+        self.assertNotIn("<", frappe.db.get_value(CONVERSATION, document.name, "title"))
+        with self.assertRaises(frappe.ValidationError):
+            document.title = ["x"]
+            document.save()
 
 
 class KeyTest(LeaksTestCase):

@@ -33,7 +33,8 @@ class AIConversation(Document):
         """A title says something; what the worker counts is not for a form, or for the REST API, to set."""
         if not isinstance(self.title or "", str):
             frappe.throw(_("Title: must be a text"))
-        self.title = (self.title or "").strip()
+        # no HTML: Frappe lets an image through, and its report view and print load it for whoever looks
+        self.title = (self.title or "").strip().replace("<", "&lt;").replace(">", "&gt;")
         if not self.title:
             frappe.throw(_("Title: is empty; give the conversation a title"))
         # < and > are stored as entities, of four characters each
@@ -50,6 +51,12 @@ class AIConversation(Document):
     def after_delete(self):
         """The copy among the Deleted Documents, which a System Manager reads, does not tell what the chat was about."""
         self.title = _("Deleted")
+
+    def notify_update(self):
+        """Tells open forms of this document, as Frappe does (v15 `model/document.py`), and no lists: that event goes to
+        everybody with the list open, with the names of the document and of who changed it."""
+        message = {"modified": self.modified, "doctype": self.doctype, "name": self.name}
+        frappe.publish_realtime("doc_update", message, doctype=self.doctype, docname=self.name, after_commit=True)
 
     @staticmethod
     def clear_old_logs(days=365):
