@@ -51,8 +51,8 @@ def patches_are_sorted_and_there(app: App) -> Iterator[str]:
 def project_is_what_bench_reads(app: App) -> Iterator[str]:
     """bench installs by pyproject.toml, finds the version in the package and checks frappe-dependencies."""
     told = project(app)
-    if scrub(told["project"]["name"]) != NAME:
-        yield f"pyproject.toml: the name must be that of the package, {NAME}"
+    if told["project"]["name"] != NAME:  # bench get-app renames the folder to it, and looks for the package there
+        yield f"pyproject.toml: the name must be that of the package, {NAME}, letter by letter"
     if "version" not in told["project"].get("dynamic", []):
         yield "pyproject.toml: the version must be dynamic: bench reads __version__"
     version = assignments(parse(app.path("__init__.py")), only={"__version__"}).get("__version__", "")

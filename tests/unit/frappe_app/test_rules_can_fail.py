@@ -195,7 +195,7 @@ MISTAKES: list[tuple[Any, Mutation, str]] = [
     (packaging.patches_are_sorted_and_there, added(f"{NAME}/patches.txt", "[post_model_sync]\n"), "sections"),
     (packaging.patches_are_sorted_and_there, text(f"{NAME}/patches.txt", "[post_model_sync]", f"[post_model_sync]\n{NAME}.patches.x"), "execute()"),
     (packaging.project_is_what_bench_reads, text("pyproject.toml", 'dynamic = ["version"]', 'version = "1"'), "dynamic"),
-    (packaging.project_is_what_bench_reads, text("pyproject.toml", 'name = "ai-assistant"', 'name = "ai"'), "the name"),
+    (packaging.project_is_what_bench_reads, text("pyproject.toml", 'name = "ai_assistant"', 'name = "ai-assistant"'), "the name"),
     (packaging.project_is_what_bench_reads, text("pyproject.toml", "[tool.bench.frappe-dependencies]", "[tool.bench.apps]"), "frappe-dependencies"),
     (packaging.project_is_what_bench_reads, text("pyproject.toml", '"flit_core.buildapi"', '"setuptools.build_meta"'), "flit_core"),
     (packaging.project_is_what_bench_reads, added(f"{NAME}/__init__.py", '__version__ = "next"'), "__version__"),
