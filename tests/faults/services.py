@@ -14,6 +14,8 @@ from typing import TypeVar
 import psutil
 
 PARTS = ("mariadb", "redis_cache", "redis_queue", "web", "realtime", "worker")
+SECOND = "worker-2"
+"""Another RQ worker, which only some tests want."""
 COMMANDS = ("start", "stop", "kill", "pid", "empty", "bench", "new-site", "drop-site")
 COMMAND_S = 120.0
 
@@ -85,8 +87,13 @@ class Services:
                 process.send_signal(signal.SIGCONT)
 
     def horse(self) -> psutil.Process:
-        """The process in which RQ's worker runs its job, once there is one."""
-        return until(lambda: next(iter(self.process("worker").children()), None), 30, "RQ's worker runs no job")
+        """The process in which one of RQ's workers runs its job, once there is one."""
+        return until(lambda: next(iter(self.horses()), None), 30, "RQ's workers run no job")
+
+    def horses(self) -> list[psutil.Process]:
+        """All of them."""
+        workers = [self.process(name) for name in ("worker", SECOND) if self.is_running(name)]
+        return [child for worker in workers for child in worker.children()]
 
 
 def until(look: Callable[[], Found | None], timeout: float = 30.0, message: object = "it did not happen") -> Found:

@@ -2,13 +2,24 @@
 
 from __future__ import annotations
 
+import time
+from collections.abc import Iterator
+
 import pytest
 
 from tests.wire.sockets import Listener
 
 from .chats import Chats
 from .leftovers import Leftovers
-from .services import Services, until
+from .services import SECOND, Services, until
+
+
+@pytest.fixture
+def second(services: Services) -> Iterator[None]:
+    """A second RQ worker."""
+    services.start(SECOND)
+    yield
+    services.stop(SECOND)
 
 
 def test_a_killed_job_loses_nothing_that_was_shown(chats: Chats, services: Services, socket: Listener) -> None:
@@ -79,3 +90,29 @@ def test_the_rq_worker_is_killed_and_its_job_goes_on_alone(chats: Chats, service
     text.completed(gen=1)
     until(lambda: not horse.is_running() or horse.status() == "zombie", 60, "the orphaned job does not end")
     services.start("worker")
+
+
+@pytest.mark.usefixtures("second")
+def test_a_job_that_stands_still_is_followed_by_another(
+    chats: Chats, services: Services, socket: Listener, leftovers: Leftovers
+) -> None:
+    """It is taken for dead; what it says when it goes on is nobody's any more, and it ends."""
+    running = chats.all_kinds()
+    shown = [chat for chat in running if chat.kind != "silent"]
+    silent = [chat for chat in running if chat.kind == "silent"]
+    horse, first = services.horse(), leftovers.lease()["token"]
+    with services.frozen(horse):
+        before = [chat.lost().events for chat in shown]
+        for chat in silent:
+            until(lambda chat=chat: chat.client.call("get_task", task_id=chat.id) and len(chat.script.calls) > 1, 60)
+        assert leftovers.lease()["token"] != first
+        for chat in running:
+            chat.gate.open()
+    for chat in silent:
+        chat.completed(gen=2)
+    time.sleep(3)  # for what it may say now
+    for chat, events in zip(shown, before, strict=True):
+        assert chat.record().events == events
+        chat.lost()
+        chat.heard(socket)
+    until(lambda: not horse.is_running() or horse.status() == "zombie", 30, "the job without a lease does not end")
