@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from typing import NoReturn
 
 import frappe
@@ -15,6 +16,8 @@ from ai_assistant.core.errors import (
     TooManyRequestsError,
     ValidationError,
 )
+
+log = logging.getLogger("ai_assistant.site")
 
 
 class ServiceUnavailable(frappe.InReadOnlyMode):
@@ -58,7 +61,11 @@ def report(error: Exception) -> NoReturn:
     own: Frappe's holds the values of all variables, people's messages among them."""
     if getattr(error, "http_status_code", 500) < 500:
         raise error
-    frappe.log_error(f"AI Assistant: {type(error).__name__}", frappe.get_traceback(), defer_insert=True)
+    traceback = frappe.get_traceback()
+    try:
+        frappe.log_error(f"AI Assistant: {type(error).__name__}", traceback, defer_insert=True)
+    except Exception:  # noqa: BLE001  # redis_cache, which holds what is deferred, may be away too
+        log.error("no Error Log could be written of this:\n%s", traceback)
     frappe.local.flags.disable_traceback = True
     frappe.throw(frappe._("Something went wrong. The administrator finds it in the Error Log."), InternalServerError)
     raise AssertionError  # frappe.throw always raises, but does not say so in its type

@@ -6,6 +6,7 @@ import subprocess
 import sys
 from contextlib import contextmanager
 from pathlib import Path
+from unittest.mock import patch
 
 import frappe
 from frappe.tests.utils import FrappeTestCase
@@ -136,6 +137,14 @@ class TestPermissions(FrappeTestCase):
         for doctype in permissions.CONFIGURATION:
             self.assertEqual([each.state for each in permissions.writable(doctype)], ["ok"])
         self.assertEqual(list(permissions.hooks()), [])
+        self.assertEqual(list(permissions.guards()), [])
+
+    def test_another_app_that_answers_in_our_place(self):
+        count = "frappe.client.get_count"
+        with patch.object(frappe, "get_hooks", return_value={count: ["ai_assistant.site.guards.get_count", "other.x"]}):
+            (bad,) = permissions.guards()
+        self.assertEqual(bad.state, "failure")
+        self.assertIn(f"override_whitelisted_methods {count}", bad.data["lost"])
 
     def test_conversations_opened_to_a_role(self):
         self.grant("AI Conversation", "All", "read")

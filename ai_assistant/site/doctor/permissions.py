@@ -20,6 +20,7 @@ def check(subject: Subject) -> Iterator[Finding]:
     with subject.open() as access:
         yield from roles(subject)
         yield from hooks()
+        yield from guards()
         for doctype in PRIVATE:
             yield from opened(doctype)
         for doctype in CONFIGURATION:
@@ -86,6 +87,27 @@ def hooks() -> Iterator[Finding]:
                 "bench restart; bench clear-cache",
                 doctypes=lost,
             )
+
+
+def guards() -> Iterator[Finding]:
+    """The methods of Frappe's that this app answers in its place, for otherwise they give away anybody's messages."""
+    import frappe
+
+    from ai_assistant import hooks as own
+
+    lost = [
+        f"{hook} {name}"
+        for hook in ("standard_queries", "override_whitelisted_methods")
+        for name in getattr(own, hook)
+        if not (frappe.get_hooks(hook) or {}).get(name, [""])[-1].startswith("ai_assistant.")
+    ]
+    if lost:
+        yield failure(
+            "permissions.guards",
+            f"Another app answers {', '.join(lost)}: others may read conversations by it.",
+            "bench restart; bench clear-cache; then see that app's hooks.py",
+            lost=lost,
+        )
 
 
 def rules(doctype: str) -> list[Any]:
