@@ -206,4 +206,5 @@ def test_the_cpu_of_named_processes_is_told_apart():
             busy.kill()
     used = after.parts["busy"] - before.parts["busy"]
     assert set(after.parts) == {"busy"}
-    assert 0 < used <= after.cpu_s - before.cpu_s + 1e-6
+    # the two are read one after the other, while the process goes on, and the kernel counts in ticks of 10 ms
+    assert 0 < used <= after.cpu_s - before.cpu_s + 0.1
