@@ -23,6 +23,11 @@ REDIS_KEY = "ai_assistant_redis_url"
 """Site or common configuration: another URL of the bench's Redis, where `redis_queue`'s own will not do (an ACL user
 that may touch RQ's keys only). It must be the server that the realtime server listens to."""
 
+NO_DAEMON = (
+    "No daemon runs: a background job answers, which the first chat wakes. A daemon is recommended: "
+    "bench ai-assistant setup-worker"
+)
+
 
 def redis_url() -> str:
     """The Redis that carries tasks and events: that of RQ and realtime, which does not evict."""
@@ -53,6 +58,13 @@ class SiteTasks(Tasks):
         if task is not None and task.status == "queued":
             wake_if_needed(self)
         return task
+
+    def health(self) -> dict[str, Any]:
+        """See `Tasks.health`. Without a worker all is well: the next chat wakes one; `advice` says what is better."""
+        answer = super().health()
+        if not answer["redis"]["ok"] or any(worker.get("kind") == "daemon" for worker in answer["workers"]):
+            return answer
+        return answer | {"ok": True, "advice": NO_DAEMON}
 
 
 def tasks() -> SiteTasks:
