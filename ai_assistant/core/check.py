@@ -77,6 +77,8 @@ def number(field: str, value: Any, *, low: float, high: float) -> float | None:
             found = float(value)
         except ValueError:
             found = None
+    if isinstance(found, int) and not isinstance(found, bool) and abs(found) > 2**1000:
+        found = math.inf  # no float holds it
     if isinstance(found, bool) or not isinstance(found, (int, float)) or not math.isfinite(found):
         raise ValidationError(f"{field}: must be a number, not {shown(value)}")
     if not low <= found <= high:

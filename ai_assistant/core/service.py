@@ -18,13 +18,11 @@ from ai_assistant.core.errors import AuthenticationError, DoesNotExistError, Per
 from ai_assistant.core.events import now_ms
 from ai_assistant.core.metrics import CONTENT_TYPE, render
 from ai_assistant.core.ports import RequestHost
-from ai_assistant.core.session import MANAGER_ROLE, User
+from ai_assistant.core.session import MANAGER_ROLE, OPERATOR_ROLE, User
 from ai_assistant.core.settings import Settings
 from ai_assistant.core.task import Task, TaskRef
 
 MAX_EVENTS = 1000
-OPERATOR_ROLE = "System Manager"
-"""Frappe's role of those who run a site; they may see its figures without being managers of conversations."""
 
 
 def logged_in(host: RequestHost) -> User:
