@@ -15,11 +15,13 @@ from ai_assistant.gateway.breaker import CircuitBreaker
 from ai_assistant.gateway.chunks import Chunk, Status
 from ai_assistant.gateway.client import make_client
 from ai_assistant.gateway.completion import AnswerCollector, Completion
+from ai_assistant.gateway.observer import Observer
 from ai_assistant.gateway.providers import CHAT_PROVIDERS, endpoint
 from ai_assistant.gateway.request import GatewayRequest
 from ai_assistant.gateway.retry import Backoff
 from ai_assistant.gateway.run import ModelRun, Shared
 from ai_assistant.gateway.slots import Slots
+from ai_assistant.gateway.tally import Tally
 
 #: Bound of one answer: text, reasoning and arguments together, in characters.
 MAX_ANSWER = 4 * 1024 * 1024
@@ -48,22 +50,26 @@ class Gateway:
         self._breakers: dict[str, CircuitBreaker] = {}
         self._slots: dict[str, Slots] = {}
         self._counts: Counter[str] = Counter()
+        self.tally = Tally()
+        """What calls have brought, for monitoring."""
 
-    def stream(self, request: GatewayRequest, candidates: Sequence[ModelConfig]) -> AsyncGenerator[list[Chunk], None]:
+    def stream(
+        self, request: GatewayRequest, candidates: Sequence[ModelConfig], observer: Observer | None = None
+    ) -> AsyncGenerator[list[Chunk], None]:
         """Stream one answer: `Status` chunks, then deltas, then one list that ends in `Finish` with its usage.
 
         `candidates[0]` is the model asked for, the rest its fallbacks in order. Raises `ChatError`; after the
         first delta there is neither retry nor fallback. Closing the generator, or cancelling the task that reads
-        it, closes the provider's connection.
+        it, closes the provider's connection. `observer` is told of each attempt.
         """
-        return self._answer(request, candidates, stream=True)
+        return self._answer(request, candidates, observer, stream=True)
 
     async def complete(self, request: GatewayRequest, candidates: Sequence[ModelConfig]) -> Completion:
         """One whole answer by a plain call that is not streamed at the provider either. Raises `ChatError`."""
         collector = AnswerCollector()
         names = {model.name: model for model in candidates}
         used = None
-        async with aclosing(self._answer(request, candidates, stream=False)) as answer:
+        async with aclosing(self._answer(request, candidates, None, stream=False)) as answer:
             async for chunks in answer:
                 collector.add(chunks)
                 used = next((names[chunk.model] for chunk in chunks if isinstance(chunk, Status)), used)
@@ -89,12 +95,12 @@ class Gateway:
         }
 
     async def _answer(
-        self, request: GatewayRequest, candidates: Sequence[ModelConfig], *, stream: bool
+        self, request: GatewayRequest, candidates: Sequence[ModelConfig], observer: Observer | None, *, stream: bool
     ) -> AsyncGenerator[list[Chunk], None]:
         failure: ChatError | None = None
         await prices.load()
         for model in candidates:
-            run = self._run(request, model, stream=stream)
+            run = self._run(request, model, observer, stream=stream)
             if failure is not None:
                 self._counts["fallbacks"] += 1
                 yield [run.status("fallback", f"{failure.message} Asking {model.label} instead.")]
@@ -104,25 +110,32 @@ class Gateway:
                     self._counts["retries"] += 1
                     yield [run.retrying(delay)]
                     await asyncio.sleep(delay)
+                call = None
                 try:
                     if not run.try_acquire():
                         yield [run.status("queued", run.queue_detail())]
                         await run.acquire()
                     yield [run.status("connecting", f"Asking {model.label}.")]
+                    call = self.tally.begin(model)
                     await run.open()
                     while (chunks := await run.read()) is not None:
                         if chunks:
+                            call.took(chunks)
                             yield chunks
                     self._counts["answers"] += 1
                     return
                 except ChatError as error:
                     self._counts["failures"] += 1
+                    if call is not None:
+                        call.failed(error.code)
                     failure, delay = run.failed(error)
                 finally:
+                    if call is not None:
+                        call.ended()
                     await run.close()
         raise failure or ChatError("invalid_request", "model: no model was given; choose one of get_models.")
 
-    def _run(self, request: GatewayRequest, model: ModelConfig, *, stream: bool) -> ModelRun:
+    def _run(self, request: GatewayRequest, model: ModelConfig, observer: Observer | None, *, stream: bool) -> ModelRun:
         provider = CHAT_PROVIDERS.get(model.provider)
         key = f"{model.provider} {endpoint(model, provider.base if provider else None) or 'default'}"
         breaker = self._breakers.get(model.name)
@@ -130,4 +143,4 @@ class Gateway:
             breaker = CircuitBreaker(threshold=self._threshold, cooldown=self._cooldown)
             self._breakers[model.name] = breaker
         slots = self._slots.setdefault(key, Slots())
-        return ModelRun(self._shared, request, model, breaker, slots, stream=stream)
+        return ModelRun(self._shared, request, model, breaker, slots, observer, stream=stream)

@@ -19,6 +19,7 @@ from ai_assistant.gateway.dialects.base import function_tools, with_parameters
 from ai_assistant.gateway.dialects.openai_chat import chat_message
 from ai_assistant.gateway.litellm_errors import from_litellm
 from ai_assistant.gateway.litellm_stream import StreamHandle
+from ai_assistant.gateway.observer import Observer, Sent
 from ai_assistant.gateway.parts import Media, invalid, read_parts
 from ai_assistant.gateway.prices import facts
 from ai_assistant.gateway.request import GatewayRequest
@@ -33,9 +34,18 @@ _CLOSING = 1.0
 class LiteLlmSource:
     """An attempt by way of LiteLLM: see `source.Source`."""
 
-    def __init__(self, request: GatewayRequest, model: ModelConfig, deadlines: Deadlines, *, stream: bool):
+    def __init__(
+        self,
+        request: GatewayRequest,
+        model: ModelConfig,
+        deadlines: Deadlines,
+        observer: Observer | None = None,
+        *,
+        stream: bool,
+    ):
         self._model = model
         self._deadlines = deadlines
+        self._observer = observer
         self._stream = stream
         self._arguments = arguments(request, model, stream=stream)
         self._answer: Any = None
@@ -46,10 +56,14 @@ class LiteLlmSource:
         """See `Source.open`."""
         litellm = await litellm_library.load()
         self._deadlines.sending()
+        if self._observer:
+            self._observer.request_sent(Sent(self._model.api_base, sent_arguments(self._arguments), self._model))
         self._answer = await self._limited(litellm.acompletion(**self._arguments))
         if self._stream:
             self._handle = StreamHandle(self._answer)
             await self._limited(self._handle.open())
+        if self._observer:
+            self._observer.answer_began(None)
 
     async def read(self) -> list[Chunk] | None:
         """See `Source.read`."""
@@ -188,6 +202,12 @@ def arguments(request: GatewayRequest, model: ModelConfig, *, stream: bool) -> d
     # LiteLLM would import its MCP client for any tool, which is not installed with it.
     out["_skip_mcp_handler"] = True
     return {**out, "stream": stream, "num_retries": 0, "max_retries": 0, "timeout": model.timeouts.total}
+
+
+def sent_arguments(found: dict[str, Any]) -> dict[str, Any]:
+    """Those of `arguments` that tell what was asked: not the key, and not what is between LiteLLM and this app."""
+    ours = ("api_key", "api_base", "num_retries", "max_retries", "timeout")
+    return {name: value for name, value in found.items() if name not in ours and not name.startswith("_")}
 
 
 def _messages(messages: list[dict[str, Any]]) -> list[dict[str, Any]]:

@@ -12,9 +12,10 @@ from ai_assistant.core.errors import ChatError, ConfigError
 from ai_assistant.core.model import ModelConfig
 from ai_assistant.gateway import failures
 from ai_assistant.gateway.breaker import CircuitBreaker
-from ai_assistant.gateway.chunks import Chunk, Status
+from ai_assistant.gateway.chunks import Chunk, Finish, Status
 from ai_assistant.gateway.deadline import Deadlines, timeout_at
 from ai_assistant.gateway.meter import Meter
+from ai_assistant.gateway.observer import Attempt, Observer
 from ai_assistant.gateway.request import GatewayRequest
 from ai_assistant.gateway.retry import Backoff
 from ai_assistant.gateway.routing import route
@@ -47,6 +48,7 @@ class ModelRun:
         model: ModelConfig,
         breaker: CircuitBreaker,
         slots: Slots,
+        observer: Observer | None = None,
         *,
         stream: bool,
     ):
@@ -64,6 +66,11 @@ class ModelRun:
         self._holds_slot = False
         self._holds_breaker = False
         self._last: ChatError | None = None
+        self._observer = observer
+        self._observed = False
+        self._error: ChatError | None = None
+        self._finish: Finish | None = None
+        self._chunks = 0
 
     def status(self, state: str, detail: str) -> Status:
         """A `Status` of this run."""
@@ -101,6 +108,7 @@ class ModelRun:
 
     async def open(self) -> None:
         """Send the request. Raises `ChatError`."""
+        self._attempt_started()
         if not self._breaker.allow():
             raise failures.paused(self._model, self._breaker.failures, self._breaker.remaining())
         self._holds_breaker = True
@@ -115,6 +123,7 @@ class ModelRun:
         chunks = await self._source.read()
         if not chunks:
             return chunks
+        self._chunks += len(chunks)
         meter = self._meter
         began = meter.begun
         meter.add(chunks)
@@ -122,12 +131,15 @@ class ModelRun:
             self._deadlines.answered()
             self._report(healthy=True)
         if meter.finish is not None:
-            chunks[-1] = await asyncio.to_thread(meter.settle) if meter.counts else meter.settle()
+            self._finish = await asyncio.to_thread(meter.settle) if meter.counts else meter.settle()
+            chunks[-1] = self._finish
         return chunks
 
     def failed(self, error: ChatError) -> tuple[ChatError, float | None]:
         """Judge a failure: returns it with the seconds until the next attempt, or `None` for the next model.
         Raises it where nothing more may be tried."""
+        self._attempt_started()  # one that found no free stream
+        self._error = error
         _LOG.info(
             "model %s (%s), attempt %d: %s, status %s%s",
             self._model.name,
@@ -140,7 +152,7 @@ class ModelRun:
         if self._meter.begun:
             self._breaker_failed(error)
             raise error
-        error = failures.before_first_delta(error)
+        self._error = error = failures.before_first_delta(error)
         self._breaker_failed(error)
         if error.code in _NO_FALLBACK:
             raise error
@@ -166,6 +178,21 @@ class ModelRun:
             if self._holds_breaker:
                 self._holds_breaker = False
                 self._breaker.abandoned()
+            self._attempt_ended()
+
+    def _attempt_started(self) -> None:
+        if self._observer is None or self._observed:
+            return
+        self._observed = True
+        self._error, self._chunks = None, 0
+        model = self._model
+        attempt = Attempt(model=model.name, model_id=model.model_id, provider=model.provider, number=self._attempt)
+        self._observer.attempt_started(attempt)
+
+    def _attempt_ended(self) -> None:
+        if self._observer is not None and self._observed:
+            self._observed = False
+            self._observer.attempt_ended(self._error, self._finish, self._chunks)
 
     def _make_source(self, deadlines: Deadlines) -> Source:
         try:
@@ -175,8 +202,10 @@ class ModelRun:
         if wire is None:
             from ai_assistant.gateway.litellm_wire import LiteLlmSource
 
-            return LiteLlmSource(self._request, self._model, deadlines, stream=self._stream)
-        return HttpSource(self._shared.client, wire, self._request, self._model, deadlines, stream=self._stream)
+            return LiteLlmSource(self._request, self._model, deadlines, self._observer, stream=self._stream)
+        return HttpSource(
+            self._shared.client, wire, self._request, self._model, deadlines, self._observer, stream=self._stream
+        )
 
     def _breaker_failed(self, error: ChatError) -> None:
         if error.code in _UNHEALTHY:

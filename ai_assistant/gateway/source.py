@@ -15,6 +15,7 @@ from ai_assistant.core.model import ModelConfig
 from ai_assistant.gateway import failures
 from ai_assistant.gateway.chunks import Chunk
 from ai_assistant.gateway.deadline import Deadlines, timeout_at
+from ai_assistant.gateway.observer import Observer, Sent
 from ai_assistant.gateway.request import GatewayRequest
 from ai_assistant.gateway.wires.base import Wire, WireParser
 
@@ -56,6 +57,7 @@ class HttpSource:
         request: GatewayRequest,
         model: ModelConfig,
         deadlines: Deadlines,
+        observer: Observer | None = None,
         *,
         stream: bool,
     ):
@@ -63,6 +65,7 @@ class HttpSource:
         self._wire = wire
         self._model = model
         self._deadlines = deadlines
+        self._observer = observer
         self._stream = stream
         self._call = wire.build(request, model, stream=stream)
         self._parser: WireParser = wire.parser(model)
@@ -74,6 +77,8 @@ class HttpSource:
 
     async def open(self) -> None:
         """See `Source.open`."""
+        if self._observer:
+            self._observer.request_sent(Sent(self._call.url, self._call.body, self._model))
         due, phase = self._deadlines.next()
         try:
             async with timeout_at(due):
@@ -82,6 +87,8 @@ class HttpSource:
             raise failures.timed_out(self._model, phase, self._deadlines.seconds(phase)) from error
         except (httpx.HTTPError, httpx.InvalidURL) as error:
             raise failures.from_transport(self._model, error) from error
+        if self._observer:
+            self._observer.answer_began(self._response.status_code)
         await self._check(self._response)
         encoded = self._response.headers.get("content-encoding", "identity") != "identity"
         self._pieces = _pieces(self._response.aiter_bytes() if encoded else self._response.aiter_raw())
