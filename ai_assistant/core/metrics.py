@@ -15,6 +15,8 @@ import msgspec
 
 CONTENT_TYPE = "text/plain; version=0.0.4; charset=utf-8"
 PREFIX = "ai_assistant_"
+NAMED_BY_CONVENTION = ("gen_ai_", "process_")
+"""What begins so is named by others, and gets no prefix."""
 
 Kind = Literal["gauge", "counter", "histogram"]
 
@@ -29,7 +31,7 @@ class Sample(msgspec.Struct, frozen=True):
 
 
 class Family(msgspec.Struct, frozen=True):
-    """The lines of one name. The name is without the app's prefix."""
+    """The lines of one name. The name is without the app's prefix, which `full_name` adds."""
 
     name: str
     kind: Kind
@@ -74,12 +76,16 @@ class Histogram:
         self.sum += value
 
     def family(self, name: str, help_: str) -> Family:
-        """What it has counted, as Prometheus wants it: each bucket with those below it."""
+        """What it has counted, as Prometheus wants it."""
+        return Family(name, "histogram", help_, self.samples({}))
+
+    def samples(self, labels: dict[str, str]) -> list[Sample]:
+        """Its lines under these labels: each bucket with those below it."""
         samples, below = [], 0
         for bound, count in zip((*self.bounds, math.inf), self.counts, strict=True):
             below += count
-            samples.append(Sample(below, {"le": number(bound)}, "_bucket"))
-        return Family(name, "histogram", help_, [*samples, Sample(self.sum, {}, "_sum"), Sample(below, {}, "_count")])
+            samples.append(Sample(below, {**labels, "le": number(bound)}, "_bucket"))
+        return [*samples, Sample(self.sum, labels, "_sum"), Sample(below, labels, "_count")]
 
 
 def render(families: Iterable[Family]) -> str:
@@ -91,11 +97,16 @@ def lines(family: Family) -> Iterator[str]:
     """The lines of one family; none where it has no samples."""
     if not family.samples:
         return
-    name = PREFIX + family.name
+    name = full_name(family.name)
     yield f"# HELP {name} {escaped(family.help)}"
     yield f"# TYPE {name} {family.kind}"
     for sample in family.samples:
         yield f"{name}{sample.suffix}{label_text(sample.labels)} {number(sample.value)}"
+
+
+def full_name(name: str) -> str:
+    """The name as it is written."""
+    return name if name.startswith(NAMED_BY_CONVENTION) else PREFIX + name
 
 
 def label_text(labels: dict[str, str]) -> str:

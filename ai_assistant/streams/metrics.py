@@ -11,6 +11,7 @@ from redis.exceptions import RedisError
 from ai_assistant.core.errors import ErrorCode
 from ai_assistant.core.metrics import Family, Sample, counter, counters, gauge, gauges
 from ai_assistant.streams.lease import Lease
+from ai_assistant.streams.model_metrics import gateway_families, model_families
 from ai_assistant.streams.tasks import Tasks
 from ai_assistant.streams.totals import COUNTERS, EVENT_TYPES, HISTOGRAMS, REJECTIONS, end_field, histogram_of
 
@@ -45,7 +46,9 @@ def collect(tasks: Tasks) -> list[Family]:
         *worker_families(tasks, standing),
         *task_families(standing),
         *lease_families(standing),
+        *gateway_families(living(tasks, standing)),
         *total_families(standing.totals),
+        *model_families(standing.totals),
     ]
 
 
@@ -108,16 +111,19 @@ def redis_families(standing: Standing) -> list[Family]:
     return families
 
 
+def living(tasks: Tasks, standing: Standing) -> list[dict[str, Any]]:
+    """What living workers say of themselves."""
+    alive = [worker for worker, beat in standing.beats if standing.now_ms - beat <= tasks.dead_after_ms]
+    return [msgspec.json.decode(standing.infos.get(worker, b"{}")) for worker in alive]
+
+
 def worker_families(tasks: Tasks, standing: Standing) -> list[Family]:
     """Living workers together, by kind."""
     count: dict[str, float] = dict.fromkeys(KINDS, 0.0)
     running: dict[str, float] = dict.fromkeys(KINDS, 0.0)
     stopping, window_ms = 0, 0.0
-    for worker, beat in standing.beats:
-        if standing.now_ms - beat > tasks.dead_after_ms:
-            continue
-        info = msgspec.json.decode(standing.infos.get(worker, b"{}"))
-        kind = info.get("kind") if info.get("kind") in KINDS else "daemon"
+    for info in living(tasks, standing):
+        kind = str(info.get("kind")) if info.get("kind") in KINDS else "daemon"
         count[kind] += 1
         running[kind] += info.get("running", 0)
         stopping += bool(info.get("stopping"))

@@ -52,6 +52,8 @@ class Ledger:
             "worker_redis_errors": self._supervisor.redis_errors,
             "worker_failures": self._supervisor.failures,
             **{f"provider_{name}": asked[name] for name in ("answers", "failures", "retries", "fallbacks")},
+            **{f"chunks|{kind}": count for kind, count in self._gateway.tally.chunk_counts().items()},
+            **self._gateway.tally.models.counts,
             **histogram_fields("queue_wait", self._meters.queue_wait),
             **histogram_fields("first_reasoning", self._meters.first_reasoning),
             **histogram_fields("first_text", self._meters.first_text),
