@@ -13,7 +13,7 @@ GROUP: Final = "trace-consumers"
 class ObservabilityKeys:
     """The keys of one site."""
 
-    __slots__ = ("consumers", "counts", "dead", "events", "producers")
+    __slots__ = ("anomalies", "checked", "checking", "consumers", "counts", "dead", "events", "hours", "producers")
 
     def __init__(self, site: str):
         base = f"ai_assistant:{site}:observability"
@@ -28,3 +28,11 @@ class ObservabilityKeys:
         """Hash: producer's id → JSON of its last heartbeat."""
         self.counts = f"{base}:counts"
         """Hash of totals, for monitoring."""
+        self.anomalies = f"{base}:anomalies"
+        """Hash: model and kind → JSON of an anomaly that stands."""
+        self.hours = f"{base}:hours"
+        """Hash: hour → JSON of what each model's calls in it came to. A cache of the store's answer."""
+        self.checked = f"{base}:checked"
+        """JSON of the last check for anomalies."""
+        self.checking = f"{base}:checking"
+        """Exists while a check for anomalies is at work, or was not long ago."""
