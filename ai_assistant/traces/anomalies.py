@@ -175,11 +175,12 @@ def step(
             return None, None
         new = Anomaly(model=model, kind=kind, since=now, value=found.value, usual=found.usual, calls=calls, seen=now)
         return new, Change(new)
-    is_back = not fires and found.value <= found.threshold * rules.calm
+    is_adopted = now - old.since >= rules.adopted_s
+    is_back = not fires and (is_adopted or found.value <= found.threshold * rules.calm)
     calm = old.calm + 1 if is_back else 0
     new = msgspec.structs.replace(old, value=found.value, usual=found.usual, calls=calls, calm=calm, seen=now)
     if calm >= rules.calm_checks:
-        return None, Change(new, ended=True, reason="it is as usual again")
+        return None, Change(new, ended=True, reason="it is usual now" if is_adopted else "it is as usual again")
     return new, None
 
 
