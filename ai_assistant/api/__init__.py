@@ -7,8 +7,8 @@ silently stop doing so for strings. Each accepts the string form too, since form
 from typing import Any
 
 from ai_assistant.api.declare import endpoint
-from ai_assistant.core import service
-from ai_assistant.core.endpoint import TextAnswer, current_host
+from ai_assistant.core import service, trace_feed, trace_service
+from ai_assistant.core.endpoint import FileAnswer, TextAnswer, current_host
 
 
 @endpoint(methods=("POST",))
@@ -92,3 +92,81 @@ def status() -> Any:
 def metrics() -> TextAnswer:
     """Figures for Prometheus; for managers and administrators."""
     return service.metrics(current_host())
+
+
+@endpoint(methods=("GET", "POST"), reviewers=True)
+def get_traces(
+    user: str | None = None,
+    model: str | None = None,
+    status: str | None = None,
+    since: str | int | float | None = None,
+    until: str | int | float | None = None,
+    conversation: str | None = None,
+    session: str | None = None,
+    tag: str | None = None,
+    min_cost: float | int | str | None = None,
+    max_cost: float | int | str | None = None,
+    min_duration_ms: int | str | None = None,
+    max_duration_ms: int | str | None = None,
+    reference_doctype: str | None = None,
+    reference_name: str | None = None,
+    environment: str | None = None,
+    service: str | None = None,
+    source: str | None = None,
+    complete: bool | int | str | None = None,
+    search: str | None = None,
+    limit: int | str | None = None,
+    cursor: str | None = None,
+) -> Any:
+    """Traces, newest first: your own, or everybody's for a reviewer."""
+    return trace_service.get_traces(current_host(), dict(locals()))
+
+
+@endpoint(methods=("GET", "POST"), reviewers=True)
+def get_trace(trace: str | None = None) -> Any:
+    """A trace with its observations in the order of their tree."""
+    return trace_service.get_trace(current_host(), trace)
+
+
+@endpoint(methods=("GET", "POST"), reviewers=True)
+def get_trace_payload(trace: str | None = None, span: str | None = None, field: str | None = None) -> Any:
+    """One payload of a trace or of one of its observations: a prompt, a response, the reasoning."""
+    return trace_service.get_trace_payload(current_host(), trace, span, field)
+
+
+@endpoint(methods=("GET",), reviewers=True)
+def export_trace(trace: str | None = None, format: str | None = None) -> FileAnswer:
+    """The whole trace as a document, in JSON or OTLP/JSON."""
+    return trace_service.export_trace(current_host(), trace, format)
+
+
+@endpoint(methods=("POST",), reviewers=True)
+def delete_trace(trace: str | None = None) -> Any:
+    """Delete a trace with everything of it."""
+    return trace_service.delete_trace(current_host(), trace)
+
+
+@endpoint(methods=("POST",))
+def acknowledge(task_id: str | None = None, seq: int | str | None = None) -> Any:
+    """Say that you have the events of your task up to `seq`; its trace shows it."""
+    return trace_feed.acknowledge(current_host(), task_id, seq)
+
+
+@endpoint(methods=("POST",), reviewers=True)
+def ingest_traces(
+    producer: str | None = None, entries: list | str | None = None, beat: dict | str | None = None
+) -> Any:
+    """Take in what a program elsewhere has traced; as MessagePack or JSON."""
+    return trace_feed.ingest_traces(current_host(), dict(locals()))
+
+
+@endpoint(methods=("GET", "POST"), reviewers=True)
+def get_dead_letters(limit: int | str | None = None, before: str | None = None) -> Any:
+    """Events of traces that could not be stored, and why; for reviewers and administrators."""
+    return trace_feed.get_dead_letters(current_host(), limit, before)
+
+
+@endpoint(methods=("POST",), reviewers=True)
+def retry_dead_letters(ids: list | str | None = None) -> Any:
+    """Try to store dead letters again; for reviewers and administrators."""
+    return trace_feed.retry_dead_letters(current_host(), ids)

@@ -8,7 +8,7 @@ from __future__ import annotations
 import inspect
 from collections.abc import Callable
 from contextvars import ContextVar
-from typing import Any, Literal, TypeVar
+from typing import IO, Any, Literal, TypeVar
 
 import msgspec
 
@@ -25,6 +25,8 @@ class Endpoint(msgspec.Struct, frozen=True, kw_only=True):
     function: Callable[..., Any]
     methods: tuple[Method, ...]
     allow_guest: bool
+    reviewers: bool
+    """Whether the role AI Trace Reviewer alone opens it, where roles open endpoints."""
     summary: str
     parameters: dict[str, inspect.Parameter]
 
@@ -36,11 +38,24 @@ class TextAnswer(msgspec.Struct, frozen=True):
     content_type: str
 
 
+class FileAnswer(msgspec.Struct, frozen=True):
+    """What an endpoint gives that answers with a document to be kept; whoever sends it closes `file`."""
+
+    file: IO[bytes]
+    size: int
+    """In bytes."""
+    content_type: str
+    name: str
+    """What the file is to be called: letters, digits, dots and dashes."""
+
+
 ENDPOINTS: dict[str, Endpoint] = {}
 _host: ContextVar[RequestHost] = ContextVar("ai_assistant_host")
 
 
-def endpoint(*, methods: tuple[Method, ...], allow_guest: bool = False) -> Callable[[Function], Function]:
+def endpoint(
+    *, methods: tuple[Method, ...], allow_guest: bool = False, reviewers: bool = False
+) -> Callable[[Function], Function]:
     """Registers the decorated function under its module's package and its own name."""
 
     def register(function: Function) -> Function:
@@ -50,6 +65,7 @@ def endpoint(*, methods: tuple[Method, ...], allow_guest: bool = False) -> Calla
             function=function,
             methods=methods,
             allow_guest=allow_guest,
+            reviewers=reviewers,
             summary=(inspect.getdoc(function) or "").split("\n", 1)[0],
             parameters=dict(inspect.signature(function).parameters),
         )

@@ -15,6 +15,8 @@ from ai_assistant.core.model import ModelConfig, ModelFacts
 from ai_assistant.core.session import User
 from ai_assistant.core.settings import Settings
 from ai_assistant.core.task import TaskRef
+from ai_assistant.core.trace_pipe import TracePipe
+from ai_assistant.core.trace_ports import TraceStore
 
 
 class ConversationStore(Protocol):
@@ -74,6 +76,11 @@ class SiteAccess(Protocol):
         """The site's conversations."""
         ...
 
+    @property
+    def traces(self) -> TraceStore:
+        """The site's traces."""
+        ...
+
 
 class SiteOpener(Protocol):
     """Opens units of work. Called from the one thread that belongs to the site."""
@@ -114,4 +121,17 @@ class RequestHost(Protocol):
 
     def metrics(self) -> list[Family]:
         """The figures for monitoring; that a part is away is one of them."""
+        ...
+
+    def raw_body(self) -> tuple[str, bytes]:
+        """The media type of the body, in lower case and without parameters, and its bytes."""
+        ...
+
+    def trace_pipe(self) -> TracePipe:
+        """The pipeline of the site's traces."""
+        ...
+
+    def sees_trace_payloads(self) -> bool:
+        """Whether permission level 1 of traces, their prompts, reasoning and responses, is open to the user, as far
+        as the trace itself is."""
         ...

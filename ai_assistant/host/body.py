@@ -34,9 +34,9 @@ BODY_TIMEOUT = 120.0
 
 
 async def read_arguments(request: Request, pool: CallPool, limit: int = MAX_BODY) -> dict[str, Any]:
-    """Every argument of `request` by name; `limit` is in bytes. Raises BadRequestError (400), BodyTooLargeError
-    (413), ValidationError."""
-    body = await read_body(request, limit)
+    """Every argument of `request` by name; `limit` is in bytes. The body stays in `request.state.body`. Raises
+    BadRequestError (400), BodyTooLargeError (413), ValidationError."""
+    body = request.state.body = await read_body(request, limit)
     if body and is_json(request):
         arguments = json_arguments(body) if len(body) < THREAD_SIZE else await pool.run(json_arguments, body)
     elif len(body) >= THREAD_SIZE and is_form(request):
@@ -87,9 +87,14 @@ def too_large(limit: int) -> BodyTooLargeError:
     return BodyTooLargeError(f"The body is larger than {limit // (1024 * 1024)} MB; send less at once.")
 
 
+def media_type(request: Request) -> str:
+    """What the body is declared as, without parameters."""
+    return request.headers.get("content-type", "").split(";", 1)[0].strip().lower()
+
+
 def is_json(request: Request) -> bool:
     """Whether the body is declared as JSON."""
-    media = request.headers.get("content-type", "").split(";", 1)[0].strip().lower()
+    media = media_type(request)
     return media == "application/json" or (media.startswith("application/") and media.endswith("+json"))
 
 
@@ -143,16 +148,14 @@ def query_arguments(request: Request) -> dict[str, Any]:
 
 async def form_arguments(request: Request, body: bytes) -> dict[str, Any]:
     """Arguments of a form body, multipart or not; anything that is no form has none."""
-    media = request.headers.get("content-type", "").split(";", 1)[0].strip().lower()
-    if not body or media == "multipart/form-data":
+    if not body or media_type(request) == "multipart/form-data":
         return await multipart_arguments(request, body) if body else {}
     return form_values(body) if is_form(request) else {}
 
 
 def is_form(request: Request) -> bool:
     """Whether the body is declared as an HTML form."""
-    media = request.headers.get("content-type", "").split(";", 1)[0].strip().lower()
-    return media == "application/x-www-form-urlencoded"
+    return media_type(request) == "application/x-www-form-urlencoded"
 
 
 def form_values(body: bytes) -> dict[str, Any]:

@@ -19,6 +19,7 @@ from ai_assistant.core.settings import Settings
 from ai_assistant.host.config_models import DEMO_MODEL, models_of_environment, models_of_file
 from ai_assistant.host.config_settings import settings_of
 from ai_assistant.host.config_table import ConfigTable
+from ai_assistant.host.config_traces import TraceConfig, traces_of
 from ai_assistant.host.config_users import UserConfig, check_length, users_of
 
 try:
@@ -70,6 +71,7 @@ class HostConfig(msgspec.Struct, frozen=True, kw_only=True):
     database_url: str | None = None
     """`None`: SQLite in the data folder."""
     admin_password: str | None = None
+    traces: TraceConfig = TraceConfig()
     source: Path | None = None
     """The file it came from."""
 
@@ -124,6 +126,7 @@ def load_config(
         settings=settings,
         users=users_of(root),
         admin_password=_admin_password(environ),
+        traces=traces_of(root),
         source=source,
     )
     root.done()

@@ -8,7 +8,7 @@ from functools import cache
 from typing import Any, Union, get_args, get_origin
 
 import ai_assistant
-from ai_assistant.core.endpoint import ENDPOINTS, Endpoint, TextAnswer
+from ai_assistant.core.endpoint import ENDPOINTS, Endpoint, FileAnswer, TextAnswer
 
 JSON_TYPES: dict[Any, str] = {
     str: "string",
@@ -101,7 +101,10 @@ def responses(endpoint: Endpoint) -> dict[str, Any]:
         "description": "The result, under `message`",
         "content": {"application/json": {"schema": {"type": "object", "properties": {"message": {}}}}},
     }
-    if inspect.signature(endpoint.function).return_annotation is TextAnswer:
+    answer = inspect.signature(endpoint.function).return_annotation
+    if answer is FileAnswer:
+        good = {"description": "The document", "content": {"application/json": {"schema": {"type": "object"}}}}
+    if answer is TextAnswer:
         good = {"description": "The text", "content": {"text/plain": {"schema": {"type": "string"}}}}
     return {
         "200": good,

@@ -11,6 +11,7 @@ from ai_assistant.core.model import ModelConfig, ModelFacts
 from ai_assistant.core.ports import SiteAccess, SiteOpener
 from ai_assistant.core.session import User
 from ai_assistant.core.task import TaskRef
+from ai_assistant.core.trace_pipe import TracePipe
 from ai_assistant.gateway.prices import public_facts
 from ai_assistant.host.metrics import HostMeters
 
@@ -20,20 +21,23 @@ Wait = Callable[[TaskRef, float], Any]
 class Services:
     """What requests share: the site, its stores, its tasks, and the waiting for a task's end."""
 
-    def __init__(self, site: str, opener: SiteOpener, tasks: Any, wait: Wait, meters: HostMeters):
+    def __init__(self, site: str, opener: SiteOpener, tasks: Any, wait: Wait, meters: HostMeters, pipe: TracePipe):
         self.site = site
         self.opener = opener
         self.tasks = tasks
         self.wait = wait
         self.meters = meters
+        self.pipe = pipe
 
 
 class EmbeddedRequest:
     """A request's user and its unit of work, which begins with the first `access()` and ends with the `with`."""
 
-    def __init__(self, services: Services, user: User):
+    def __init__(self, services: Services, user: User, media: str = "", body: bytes = b""):
+        """`media` and `body`: what `raw_body` gives."""
         self._services = services
         self._user = user
+        self._body = (media, body)
         self._work = ExitStack()
         self._access: SiteAccess | None = None
 
@@ -73,3 +77,15 @@ class EmbeddedRequest:
     def metrics(self) -> list[Family]:
         """Those of the scope, and those of this process."""
         return self._services.meters.collect(self._services.tasks)
+
+    def raw_body(self) -> tuple[str, bytes]:
+        """The media type and the bytes of the body."""
+        return self._body
+
+    def trace_pipe(self) -> TracePipe:
+        """The pipeline of the site's traces."""
+        return self._services.pipe
+
+    def sees_trace_payloads(self) -> bool:
+        """There are no permission levels here: who may see a trace may see all of it."""
+        return True

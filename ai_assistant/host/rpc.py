@@ -14,13 +14,15 @@ import msgspec
 from starlette.requests import Request
 from starlette.responses import Response
 
-from ai_assistant.core.endpoint import ENDPOINTS, Endpoint, TextAnswer, use_host
+from ai_assistant.core.endpoint import ENDPOINTS, Endpoint, FileAnswer, TextAnswer, use_host
 from ai_assistant.core.errors import PermissionError_, ValidationError
 from ai_assistant.core.session import GUEST, User
 from ai_assistant.host.auth import Auth, Identity
-from ai_assistant.host.body import MAX_BODY, MAX_GUEST_BODY, declared_size, read_arguments
+from ai_assistant.host.body import MAX_BODY, MAX_GUEST_BODY, declared_size, media_type, read_arguments
+from ai_assistant.host.compress import accepts_gzip
 from ai_assistant.host.cookies import clear_session_cookies
 from ai_assistant.host.errors import error_response
+from ai_assistant.host.files import file_response
 from ai_assistant.host.pool import CallPool
 from ai_assistant.host.request_host import EmbeddedRequest, Services
 
@@ -52,6 +54,8 @@ class Rpc:
         result = await self._pool.run(self._call, request, name, arguments)
         if inspect.isawaitable(result):
             result = await result
+        if isinstance(result, FileAnswer):
+            return file_response(result, gzip=accepts_gzip(request))
         return message_response(result)
 
     async def _body_limit(self, request: Request) -> int:
@@ -68,7 +72,7 @@ class Rpc:
         identity = identify(self._auth, request, arguments)
         endpoint = find_endpoint(name, request.method, identity.user)
         known = {name: value for name, value in arguments.items() if name in endpoint.parameters}
-        with EmbeddedRequest(self._services, identity.user) as host:
+        with EmbeddedRequest(self._services, identity.user, media_type(request), request.state.body) as host:
             use_host(host)
             return endpoint.function(**known)
 

@@ -35,11 +35,13 @@ from ai_assistant.host.pool import CallPool
 from ai_assistant.host.probe import DeliveryProbe
 from ai_assistant.host.redis_server import RedisServer, find_redis
 from ai_assistant.host.request_host import Services
+from ai_assistant.host.retention import Retention
 from ai_assistant.host.run_file import DataFolder, Running
 from ai_assistant.host.sockets import Sockets
 from ai_assistant.streams.connection import AWAY, end_tasks, request_client, worker_client
 from ai_assistant.streams.tasks import Tasks
 from ai_assistant.streams.waiter import EndWaiter
+from ai_assistant.traces.ingest import RedisTracePipe
 from ai_assistant.worker.worker import Worker, WorkerOptions
 
 log = logging.getLogger(__name__)
@@ -156,6 +158,7 @@ class Runtime:
         self._keep("worker", workers.run)
         await self._until_ready(server, serving, bridge, workers)
         self._keep("probe", probe.run)
+        self._keep("retention", Retention(opener, config.site, config.traces.retention).run)
         key, secret = await asyncio.to_thread(self.auth.api_keys.create, self._administrator(), RUN_LABEL)
         folder.write(self._running(redis_url, f"{key}:{secret}", demo))
         self._announce(self)
@@ -176,7 +179,8 @@ class Runtime:
             log.warning("the key of run.json could not be ended, the next start will do it: %s", error)
 
     def _request_services(self, opener: HostOpener, redis_url: str, meters: HostMeters) -> Services:
-        tasks = Tasks(request_client(redis_url), self.config.site)
+        client = request_client(redis_url)
+        tasks, pipe = Tasks(client, self.config.site), RedisTracePipe(client, self.config.site)
         waiter = EndWaiter(worker_client(redis_url), tasks)
         self._keep("waiter", waiter.run)
         settings = self.config.settings
@@ -184,7 +188,7 @@ class Runtime:
         async def wait(ref: TaskRef, timeout: float) -> dict[str, Any]:
             return (await waiter.wait(ref, timeout, settings)).view()
 
-        return Services(self.config.site, opener, tasks, wait, meters)
+        return Services(self.config.site, opener, tasks, wait, meters, pipe)
 
     async def _until_ready(
         self, server: Any, serving: asyncio.Task[None], bridge: Bridge, workers: WorkerKeeper

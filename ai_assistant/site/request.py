@@ -11,10 +11,16 @@ from ai_assistant.core.metrics import Family
 from ai_assistant.core.model import ModelConfig, ModelFacts
 from ai_assistant.core.session import GUEST, User
 from ai_assistant.core.task import TaskRef
+from ai_assistant.core.trace_pipe import TracePipe
 from ai_assistant.gateway.prices import public_facts
 from ai_assistant.site import bench
 from ai_assistant.site.access import SiteStores
+from ai_assistant.site.tracing import trace_pipe
 from ai_assistant.site.waiting import wait_for_end
+
+TRACE_DOCTYPES = ("AI Trace", "AI Observation")
+PAYLOAD_LEVEL = 1
+"""The permission level of prompts, reasoning and responses."""
 
 
 class SiteRequest:
@@ -63,3 +69,20 @@ class SiteRequest:
         from ai_assistant.site.metrics import families
 
         return families()
+
+    def raw_body(self) -> tuple[str, bytes]:
+        """The media type and the bytes of the body; Frappe has read it before and keeps it."""
+        request = getattr(frappe.local, "request", None)
+        return (request.mimetype, request.get_data()) if request else ("", b"")
+
+    def trace_pipe(self) -> TracePipe:
+        """The pipeline of the site's traces."""
+        return trace_pipe()
+
+    def sees_trace_payloads(self) -> bool:
+        """Whether the roles of the user include level 1 of both DocTypes, as the role permission manager has them
+        now. Who may see the trace at all is not asked here."""
+        return all(
+            PAYLOAD_LEVEL in frappe.get_meta(doctype).get_permlevel_access("read", user=self._user.name)
+            for doctype in TRACE_DOCTYPES
+        )

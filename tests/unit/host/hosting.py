@@ -30,6 +30,7 @@ from ai_assistant.host.request_host import Services
 from ai_assistant.host.sockets import Sockets
 from ai_assistant.streams.connection import request_client
 from ai_assistant.streams.tasks import Tasks
+from ai_assistant.traces.ingest import RedisTracePipe
 
 SITE = "assistant.localhost"
 PASSWORD = "correct horse battery"
@@ -81,7 +82,8 @@ class WebHost:
         self.bridge = Bridge(redis_url, self.sockets)
         tasks = Tasks(request_client(redis_url), config.site)
         meters = HostMeters(self.sockets, self.bridge)
-        services = Services(config.site, HostOpener(config, self.database), tasks, self._no_wait, meters)
+        pipe = RedisTracePipe(tasks.client, config.site)
+        services = Services(config.site, HostOpener(config, self.database), tasks, self._no_wait, meters, pipe)
         app = build_app(auth=self.auth, services=services, pool=self.pool, sockets=self.sockets, names=names)
         self._listener = listen("127.0.0.1", 0)
         self.port = self._listener.getsockname()[1]

@@ -17,6 +17,7 @@ from ai_assistant.host.config import ENVIRONMENT, load_config
 from ai_assistant.host.config_models import DEFAULT_MODELS
 from ai_assistant.host.ollama import installed_models, ollama_url
 from ai_assistant.host.passwords import hash_password
+from ai_assistant.traces.retention import Policy
 
 EXAMPLE = Path(__file__).parents[3] / "examples" / "ai-assistant.toml"
 SECRETS = {"DEEPSEEK_API_KEY": "sk-deep", "ANTHROPIC_API_KEY": "sk-ant", "ANN_PASSWORD": "correct horse"}
@@ -68,7 +69,8 @@ def test_the_example_names_every_key_and_every_variable(load):
     text = EXAMPLE.read_text()
     for variable in (*ENVIRONMENT, *DEFAULT_MODELS, "OLLAMA_HOST", "AI_ASSISTANT_ADMIN_PASSWORD"):
         assert variable in text, variable
-    for table in ("nothing = 1\n", f"{MODEL}nothing = 1", "[tasks]\nnothing = 1", f"{MODEL}timeouts.nothing = 1"):
+    tables = ("", MODEL, "[tasks]\n", "[traces]\n", f"{MODEL}timeouts.")
+    for table in (f"{place}nothing = 1\n" for place in tables):
         known = re.search(r"there are: (.*)", refused(load, table))
         assert known, table
         for key in known[1].split(", "):
@@ -270,6 +272,12 @@ def test_modes_keep_what_is_left_out(load):
     assert settings.modes["agent"] == Settings().modes["agent"]
 
 
+def test_what_may_stay_of_traces(load):
+    assert load().traces.retention == Policy(days=30, max_bytes=0)
+    config = load("[traces]\nretention_days = 0\nmax_bytes = 5_000_000_000")
+    assert config.traces.retention == Policy(days=0, max_bytes=5_000_000_000)
+
+
 def test_limits(load):
     assert load("[limits]\nrequests_per_minute = 0\ntokens_per_day = 5").settings.limits == Limits(
         requests_per_minute=0, tokens_per_day=5
@@ -371,6 +379,7 @@ MISTAKES = {
     "default": ('default_model = "x"\n' + MODEL, 'default_model: there is no enabled model "x"; there are: a'),
     "mode": ("[modes.aks]\na = 1", r"modes\.aks: there is no such key; did you mean ask\?"),
     "mode's model": (MODEL + '[modes.ask]\nmodel = "x"', r'modes\.ask\.model: there is no enabled model "x"'),
+    "retention": ("[traces]\nretention_days = -1", r"traces\.retention_days: must be between 0 and 36500, not -1"),
     "limit": ("[limits]\nconcurrent_tasks = -1", r"limits\.concurrent_tasks: must be between 0 and 2147483647, not -1"),
     "task": ("[tasks]\nno_worker_after_s = 0", r"tasks\.no_worker_after_s: must be more than 0, not 0"),
     "site": ('site = "Über"', "site: must be a host name in lower case"),

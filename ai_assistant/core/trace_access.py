@@ -1,0 +1,58 @@
+"""Who may see which trace: everybody their own, reviewers and Administrator all.
+
+Another user's trace, for one who may not see it, is the same as none: 404 everywhere. Payloads stand behind one more
+door, permission level 1, which an admin of a site may close. A look at somebody else's trace is itself recorded, before
+anything of it is given.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from ai_assistant.core import check
+from ai_assistant.core.errors import AuthenticationError, DoesNotExistError, PermissionError_
+from ai_assistant.core.ports import RequestHost
+from ai_assistant.core.session import OPERATOR_ROLE, REVIEWER_ROLE, User
+
+
+def known_user(host: RequestHost) -> User:
+    """The user of the request. Raises AuthenticationError for a guest."""
+    user = host.user()
+    if user.is_guest:
+        raise AuthenticationError("Log in first, or send an API key: Authorization: token <key>:<secret>")
+    return user
+
+
+def owner_of(user: User) -> str | None:
+    """The one user whose traces `user` sees; `None`: everybody's."""
+    return None if user.is_reviewer else user.name
+
+
+def seen_trace(host: RequestHost, user: User, trace: str) -> dict[str, Any]:
+    """A trace that `user` may see, once it is recorded that they look at it. Raises DoesNotExistError."""
+    store = host.access().traces
+    row = store.get(trace, owner=owner_of(user))
+    if row is None:
+        raise unknown(trace)
+    if row.get("user") != user.name:
+        store.note_view(trace, row.get("user") or "", user)
+    return row
+
+
+def unknown(trace: str) -> DoesNotExistError:
+    """The error for a trace that is not there, or is another user's: the two are not told apart."""
+    return DoesNotExistError(f"trace: there is no trace {check.shown(trace)}")
+
+
+def require_payloads(host: RequestHost, what: str) -> None:
+    """Raises PermissionError_ where prompts, reasoning and responses are closed to the user."""
+    if not host.sees_trace_payloads():
+        raise PermissionError_(
+            f"{what}: your roles do not include permission level 1 of AI Trace and AI Observation; ask an admin"
+        )
+
+
+def require_overseer(user: User, what: str) -> None:
+    """Raises PermissionError_ for one who neither reviews traces nor runs the site."""
+    if not (user.is_reviewer or user.is_operator):
+        raise PermissionError_(f"{what}: {user.name} needs the role {REVIEWER_ROLE} or {OPERATOR_ROLE}")

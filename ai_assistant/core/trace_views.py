@@ -1,0 +1,52 @@
+"""Traces and observations as clients see them: times in epoch milliseconds, and payloads only where they are asked for.
+
+Times are kept in microseconds; as JSON numbers in milliseconds they keep their microseconds behind the point.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any, Final
+
+import msgspec
+
+from ai_assistant.core.trace import PRIVATE
+
+TIMES: Final = ("started_at", "ended_at")
+LENGTHS: Final = ("input_chars", "output_chars", "reasoning_kept")
+HIDDEN: Final = frozenset({*PRIVATE, "creation", "modified", "modified_by", "owner", "idx", "docstatus", "search_text"})
+"""What no list and no tree holds: payloads, the search's own text, and Frappe's columns."""
+BOOKKEEPING: Final = frozenset({"name", "trace", "version", "segment_events", "producer", "user"})
+"""Of an observation: what its trace says already, and what only the writer needs."""
+
+
+def shown_trace(row: Mapping[str, Any]) -> dict[str, Any]:
+    """A trace without its payloads. `trace` is its id, `scores` a list."""
+    found = {"trace": row["name"]} if "name" in row else {}
+    found |= {key: value for key, value in row.items() if key not in HIDDEN and key not in ("name", "places")}
+    return with_times(found)
+
+
+def shown_observation(row: Mapping[str, Any], depth: int) -> dict[str, Any]:
+    """An observation without its payloads; `depth` is its place in the tree."""
+    found = {key: value for key, value in row.items() if key not in HIDDEN and key not in BOOKKEEPING}
+    found["depth"] = depth
+    return with_times(found)
+
+
+def with_times(row: dict[str, Any]) -> dict[str, Any]:
+    """The same row, its times in milliseconds and its scores as data."""
+    for name in TIMES:
+        if row.get(name) is not None:
+            row[name] = row[name] / 1000
+    if isinstance(row.get("scores"), str):
+        row["scores"] = data_of(row["scores"])
+    return row
+
+
+def data_of(text: str) -> Any:
+    """What a column of JSON says; the text itself where it is none."""
+    try:
+        return msgspec.json.decode(text) if text else None
+    except (msgspec.DecodeError, RecursionError, UnicodeError):
+        return text
