@@ -9,6 +9,7 @@ SUBCOMMANDS = {
     "chat": ("ai_assistant.site.chat", "Ask a model in the terminal, as a user of the site."),
     "doctor": ("ai_assistant.site.doctor.command", "Check all parts, and say what to type where one fails."),
     "metrics": ("ai_assistant.site.metrics_command", "Print figures for Prometheus; measure delivery with --probe."),
+    "traces": ("ai_assistant.site.traces_command", "Traces: their state, dead letters, a consumer of their own."),
     "setup-worker": ("ai_assistant.site.setup_worker", "Make the worker a process of this bench, or undo that."),
 }
 
@@ -41,11 +42,13 @@ def ai_assistant():
 @click.option("--max-tasks", type=click.IntRange(1, 10_000), help="Tasks at the same time.  [default: 400]")
 @click.option("--grace", type=click.FloatRange(0, 3600), default=10.0, show_default=True, help="Seconds at the end.")
 @click.option("--log-level", type=click.Choice(["debug", "info", "warning", "error"]))
-def ai_worker(max_tasks, grace, log_level):
+@click.option("--metrics-port", type=click.IntRange(0, 65535), help="Serve this worker's figures at /metrics there.")
+@click.option("--metrics-host", default="127.0.0.1", show_default=True, help="The address for that. It has no login.")
+def ai_worker(max_tasks, grace, log_level, metrics_port, metrics_host):
     """Run the worker for all sites of this bench. Any number of them share the load."""
     from ai_assistant.site.daemon import start
 
-    start(max_tasks, grace, log_level)
+    start(max_tasks, grace, log_level, metrics_port, metrics_host)
 
 
 commands = [ai_worker, ai_assistant]

@@ -26,15 +26,30 @@ log = logging.getLogger(__name__)
 @click.option("--redis-url", help="The host's Redis; by default what its run.json says.")
 @click.option("--max-tasks", type=click.IntRange(1, 10_000), help="Tasks at the same time.  [default: 400]")
 @click.option("--grace", type=click.FloatRange(0, 3600), default=10.0, show_default=True, help="Seconds at the end.")
+@click.option("--metrics-port", type=click.IntRange(0, 65535), help="Serve this worker's figures at /metrics there.")
+@click.option("--metrics-host", default="127.0.0.1", show_default=True, help="The address for that. It has no login.")
 @click.option("--log-format", type=click.Choice(["text", "json"]))
 @click.option("--log-level", type=click.Choice(["debug", "info", "warning", "error"]))
-def worker(config: Path | None, max_tasks: int | None, grace: float, **given: Any) -> None:
+def worker(
+    config: Path | None,
+    max_tasks: int | None,
+    grace: float,
+    metrics_port: int | None,
+    metrics_host: str,
+    **given: Any,
+) -> None:
     """Start one more worker. Any number of them share the load."""
     overrides = {key: value for key, value in given.items() if value is not None}
-    run_or_complain(start, config, overrides, max_tasks, grace)
+    run_or_complain(start, config, overrides, max_tasks, grace, (metrics_host, metrics_port))
 
 
-def start(config_file: Path | None, overrides: dict[str, Any], max_tasks: int | None, grace: float) -> None:
+def start(
+    config_file: Path | None,
+    overrides: dict[str, Any],
+    max_tasks: int | None,
+    grace: float,
+    metrics: tuple[str, int | None] = ("", None),
+) -> None:
     """Works until a signal. Raises ConfigError when it finds no host and no Redis."""
     import uvloop
 
@@ -43,7 +58,7 @@ def start(config_file: Path | None, overrides: dict[str, Any], max_tasks: int | 
 
     config = load_config(config_file, environ=os.environ, overrides=overrides)
     configure_logs(config.log_format, config.log_level)
-    uvloop.run(work(joined(config), max_tasks, grace))
+    uvloop.run(work(joined(config), max_tasks, grace, metrics))
 
 
 def joined(config: HostConfig) -> HostConfig:
@@ -66,12 +81,15 @@ def joined(config: HostConfig) -> HostConfig:
     return config
 
 
-async def work(config: HostConfig, max_tasks: int | None, grace: float) -> None:
-    """Runs one worker over the host's database and Redis."""
+async def work(
+    config: HostConfig, max_tasks: int | None, grace: float, metrics: tuple[str, int | None] = ("", None)
+) -> None:
+    """Runs one worker over the host's database and Redis. `metrics`: address and port of its figures."""
     from ai_assistant.host import accounts  # noqa: F401 - declares the tables that Database.open makes
     from ai_assistant.host.access import HostOpener
     from ai_assistant.host.database import Database
     from ai_assistant.host.runtime import check_redis
+    from ai_assistant.worker.metrics_server import metrics_server
     from ai_assistant.worker.options import MAX_TASKS, WorkerOptions
     from ai_assistant.worker.worker import Worker
 
@@ -82,10 +100,17 @@ async def work(config: HostConfig, max_tasks: int | None, grace: float) -> None:
     one = Worker(url, config.site, HostOpener(config, database), options=options)
     stop_on_signals(one)
     try:
-        print(f"A worker runs for {config.site}.", flush=True)
-        await one.run()
+        host, port = metrics
+        async with metrics_server(one.families, port, host) as address:
+            print(f"A worker runs for {config.site}.{figures_at(address)}", flush=True)
+            await one.run()
     finally:
         database.close()
+
+
+def figures_at(address: str | None) -> str:
+    """Where its figures are, for the line that it prints."""
+    return f" Its figures: {address}" if address else ""
 
 
 def stop_on_signals(one: Any) -> None:

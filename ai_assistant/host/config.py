@@ -16,6 +16,7 @@ import msgspec
 from ai_assistant.core.errors import ConfigError
 from ai_assistant.core.model import ModelConfig
 from ai_assistant.core.settings import Settings
+from ai_assistant.host.config_metrics import MetricsConfig, metrics_of
 from ai_assistant.host.config_models import DEMO_MODEL, models_of_environment, models_of_file
 from ai_assistant.host.config_settings import settings_of
 from ai_assistant.host.config_table import ConfigTable
@@ -71,6 +72,7 @@ class HostConfig(msgspec.Struct, frozen=True, kw_only=True):
     database_url: str | None = None
     """`None`: SQLite in the data folder."""
     admin_password: str | None = None
+    metrics: MetricsConfig = MetricsConfig()
     traces: TraceConfig = TraceConfig()
     source: Path | None = None
     """The file it came from."""
@@ -79,6 +81,11 @@ class HostConfig(msgspec.Struct, frozen=True, kw_only=True):
     def database(self) -> str | Path:
         """What `Database.open` wants."""
         return self.database_url or self.data_dir / "assistant.db"
+
+    @property
+    def trace_redis_url(self) -> str | None:
+        """The Redis of the traces' stream; `None`: the host's own, which it brings."""
+        return self.traces.redis_url or self.redis_url
 
     @property
     def is_demo(self) -> bool:
@@ -126,6 +133,7 @@ def load_config(
         settings=settings,
         users=users_of(root),
         admin_password=_admin_password(environ),
+        metrics=metrics_of(root),
         traces=traces_of(root),
         source=source,
     )

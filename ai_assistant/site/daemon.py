@@ -17,12 +17,14 @@ from ai_assistant.core.errors import AssistantError, ConfigError
 from ai_assistant.site import bench
 from ai_assistant.site.logs import configure_logs
 from ai_assistant.site.opener import BenchOpener
+from ai_assistant.site.tracing import traces_redis_urls
 from ai_assistant.site.wake import wake_from_outside
 from ai_assistant.streams.connection import AWAY, request_client
 from ai_assistant.streams.tasks import Tasks
 from ai_assistant.worker.options import MAX_TASKS, WorkerOptions
 
 if TYPE_CHECKING:
+    from ai_assistant.worker.traces import TraceConsumers
     from ai_assistant.worker.worker import Worker
 
 log = logging.getLogger("ai_assistant.site")
@@ -30,7 +32,13 @@ log = logging.getLogger("ai_assistant.site")
 REDIS_WAIT_S = 60.0
 
 
-def start(max_tasks: int | None, grace: float, log_level: str | None) -> None:
+def start(
+    max_tasks: int | None,
+    grace: float,
+    log_level: str | None,
+    metrics_port: int | None = None,
+    metrics_host: str = "127.0.0.1",
+) -> None:
     """Works for every site of the bench until a signal; ends the process with a line and code 2 when it cannot."""
     try:
         with frappe.init_site():
@@ -42,7 +50,10 @@ def start(max_tasks: int | None, grace: float, log_level: str | None) -> None:
         sys.exit(2)
     options = WorkerOptions(kind="daemon", hands_over=True, grace_s=grace, max_tasks=max_tasks or MAX_TASKS)
     try:
-        asyncio.run(work(url, scope, options))
+        asyncio.run(work(url, scope, options, (metrics_host, metrics_port)))
+    except ConfigError as error:
+        click.echo(f"ai-worker: {error}", err=True)
+        sys.exit(2)
     finally:
         wake_from_outside(tasks)
         tasks.client.close()
@@ -68,17 +79,31 @@ def reachable(url: str, scope: str) -> Tasks:
             time.sleep(1.0)
 
 
-async def work(url: str, scope: str, options: WorkerOptions) -> None:
-    """One worker. A task names its site, so that sites which come later are served, too."""
+async def work(url: str, scope: str, options: WorkerOptions, metrics: tuple[str, int | None] = ("", None)) -> None:
+    """One worker. A task names its site, so that sites which come later are served, too. `metrics`: address and port
+    of its figures."""
+    from ai_assistant.worker.metrics_server import metrics_server
     from ai_assistant.worker.worker import Worker
 
     worker = Worker(url, scope, BenchOpener(), sites=bench.sites, options=options)
     stop_on_signals(worker)
     log.info("worker %s runs for all sites of %s", worker.id, scope)
-    await worker.run()
+    host, port = metrics
+    async with metrics_server(worker.families, port, host):
+        await worker.run()
 
 
-def stop_on_signals(worker: Worker) -> None:
+async def consume(urls: tuple[str, ...]) -> None:
+    """Stores the traces of all sites, and does nothing else."""
+    from ai_assistant.worker.traces import TraceConsumers
+
+    consumers = TraceConsumers(urls, BenchOpener())
+    stop_on_signals(consumers)
+    log.info("the traces of all sites are stored")
+    await consumers.run()
+
+
+def stop_on_signals(worker: Worker | TraceConsumers) -> None:
     """The first signal stops in order, a second one at once."""
 
     def stop() -> None:

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+from collections import Counter
+
 from ai_assistant.core.metrics import Histogram
+from ai_assistant.core.task import Outcome
 from ai_assistant.gateway.gateway import Gateway
 from ai_assistant.streams.publisher import Publisher
 from ai_assistant.streams.queue import TaskQueue
-from ai_assistant.streams.totals import FIRST_S, REJECTIONS, histogram_fields
+from ai_assistant.streams.totals import FIRST_S, REJECTIONS, end_field, histogram_fields
 from ai_assistant.worker.supervisor import Supervisor
 
 
@@ -20,6 +23,12 @@ class Meters:
         """Seconds from a task's acceptance to its first piece of thinking."""
         self.first_text = Histogram(FIRST_S)
         """Seconds from a task's acceptance to its first piece of text."""
+        self.ends: Counter[str] = Counter()
+        """Tasks that this worker ended. The totals of the scope have them from the script that ends them."""
+
+    def ended(self, outcome: Outcome) -> None:
+        """A task has ended so."""
+        self.ends[end_field(outcome.status, str((outcome.error or {}).get("code") or ""))] += 1
 
 
 class Ledger:
