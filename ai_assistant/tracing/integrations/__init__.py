@@ -1,0 +1,1 @@
+"""Libraries whose calls become observations. Each module imports its library only when it is used."""

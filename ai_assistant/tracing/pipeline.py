@@ -1,0 +1,421 @@
+"""The publisher: one background thread per process, which takes what callers left, masks, encodes and delivers it.
+
+It starts with the first event, also in a child process after a fork, and sleeps while there is nothing to do. While its
+sink is away it keeps what it has, up to a bound in bytes; beyond it drops the oldest, counts that, and says what it was
+in an event of its own as soon as it can.
+"""
+
+from __future__ import annotations
+
+import logging
+import os
+import socket
+import sys
+import threading
+import time
+import uuid
+from collections.abc import Callable
+from typing import Any, Final
+
+from ai_assistant.tracing.forks import is_short_lived
+from ai_assistant.tracing.ids import now_us
+from ai_assistant.tracing.lane import Lane
+from ai_assistant.tracing.queue import END, START, TRACE, Queue
+from ai_assistant.tracing.redact import Redactor
+from ai_assistant.tracing.sinks import Sink, SinkAway, SinkRefused
+from ai_assistant.tracing.span import Span
+from ai_assistant.tracing.trace_state import TraceState
+
+log = logging.getLogger("ai_assistant.tracing")
+
+BEAT_S: Final = 5.0
+"""How often a living producer says so."""
+DROWSY_S: Final = 0.5
+"""After so long without an event the thread sleeps until there is one."""
+ROOT_FLUSH_S: Final = 2.0
+"""How long the end of a trace may hold up a background job that would vanish with its events."""
+BATCH: Final = 20
+"""Entries of one delivery."""
+FIRST_WAIT_S: Final = 0.2
+LONGEST_WAIT_S: Final = 5.0
+MASKED: Final = (
+    "input", "output", "reasoning", "metadata", "error_message", "error_stack", "progress_message", "scores", "title",
+)  # fmt: skip
+"""Fields that may hold what somebody wrote."""
+
+
+class Pipeline:
+    """Queue, thread and sink of one client."""
+
+    def __init__(
+        self,
+        sink: Sink,
+        redactor: Redactor,
+        *,
+        buffer_bytes: int,
+        flush_interval: float,
+        service: str | None = None,
+        clock: Callable[[], int] = now_us,
+    ):
+        """`clock` gives epoch microseconds."""
+        self.sink = sink
+        self._redactor = redactor
+        self._buffer_bytes = buffer_bytes
+        self._interval = flush_interval
+        self._service = service
+        self._clock = clock
+        self.errors = 0
+        """Failures inside tracing itself."""
+        self.refused = 0
+        """Events that the receiver will not take."""
+        self.problem = ""
+        """Why nothing is delivered at the moment; empty while all is well."""
+        self.forked = False
+        """Whether this process is a child of the one that made it."""
+        self._begin()
+
+    def _begin(self) -> None:
+        """What a process has of its own: nothing of it is inherited by a child."""
+        self.queue = Queue(self._wake, self._help)
+        self.lanes: dict[str, Lane] = {}
+        self._producer = f"{socket.gethostname()[:40]}:{os.getpid()}:{uuid.uuid4().hex[:8]}"
+        self._started_at = self._clock()
+        self._lock = threading.RLock()
+        """Held by whoever takes items from the queue, or changes a lane."""
+        self._starting = threading.Lock()
+        self._woken = threading.Event()
+        self._tickets: list[threading.Event] = []
+        self._thread: threading.Thread | None = None
+        self._stopping = False
+        self._retry_at = 0.0
+        self._wait_s = FIRST_WAIT_S
+        self._beat_at = 0.0
+        self._busy_at = 0.0
+
+    def lane(self, site: str) -> Lane:
+        """The way to a site."""
+        lane = self.lanes.get(site)
+        if lane is None:
+            with self._lock:
+                lane = self.lanes.get(site)
+                if lane is None:
+                    lane = Lane(site, self._producer)
+                    lane.add("hello", self._started_at, None, "", {**self._about(), "started": self._started_at})
+                    self.lanes[site] = lane
+        return lane
+
+    def after_fork(self) -> None:
+        """In a child process: what waits is the parent's to send, and so are its connections."""
+        self.sink.after_fork()
+        self.forked = True
+        self._begin()
+
+    def root_ended(self) -> None:
+        """In a child process, after the end of a local root: one that is about to vanish delivers at once."""
+        if is_short_lived():
+            self.flush(ROOT_FLUSH_S)
+
+    # --- the callers' side
+
+    def _wake(self) -> None:
+        """Wakes the thread; starts it where there is none."""
+        self.queue.asleep = False
+        self._woken.set()
+        if self._thread is None and not self._stopping:
+            self._start()
+
+    def _start(self) -> None:
+        with self._starting:
+            if self._thread is not None or self._stopping:
+                return
+            thread = threading.Thread(target=self._run, name="ai_assistant-tracing", daemon=True)
+            try:
+                thread.start()
+            except RuntimeError as error:  # the interpreter is ending, or the system has no thread left
+                self.failed("starting the publisher", error)
+                return
+            self._thread = thread
+
+    def _help(self) -> None:
+        """The queue is long: whoever comes in takes items out of it, so that memory stays bounded."""
+        if self._lock.acquire(blocking=False):
+            try:
+                self._take_all()
+            finally:
+                self._lock.release()
+
+    def failed(self, what: str, error: BaseException) -> None:
+        """Counts a failure of tracing, and logs the first ones."""
+        self.errors += 1
+        if self.errors <= 10 or self.errors % 1000 == 0:
+            log.error("tracing: %s failed (%d failures so far)", what, self.errors, exc_info=error)
+
+    def flush(self, timeout: float) -> bool:
+        """Whether everything that was left before this call has been delivered within `timeout` seconds."""
+        if threading.current_thread() is self._thread:
+            return False
+        ticket = threading.Event()
+        self._tickets.append(ticket)
+        self._retry_at = 0.0
+        self._wake()
+        done = ticket.wait(timeout)
+        if not done and ticket in self._tickets:
+            self._tickets.remove(ticket)
+        return done
+
+    def shutdown(self, timeout: float) -> bool:
+        """Delivers what waits, says goodbye and ends the thread, within `timeout` seconds. Whether all was
+        delivered."""
+        deadline = time.monotonic() + timeout
+        delivered = self.flush(timeout) if self.queue.items or self.waiting() else True
+        self._stopping = True
+        self._woken.set()
+        thread = self._thread
+        if thread is not None and thread is not threading.current_thread():
+            thread.join(max(0.1, deadline - time.monotonic()))
+        if thread is None or not thread.is_alive():
+            delivered = self._say_goodbye() and delivered
+            self.sink.close()
+        left = self.waiting() + len(self.queue.items)
+        if left:
+            log.warning("tracing: %d events could not be delivered before the end: %s", left, self.problem or "no time")
+        self.queue.asleep = False  # nothing wakes it any more
+        return delivered and not left
+
+    def waiting(self) -> int:
+        """Events that wait to be delivered."""
+        return sum(len(lane.waiting) for lane in list(self.lanes.values()))
+
+    # --- the thread
+
+    def _run(self) -> None:
+        while not self._stopping:
+            self._woken.clear()
+            try:
+                self._round()
+            except Exception as error:  # noqa: BLE001  # counted and logged; the thread must not end
+                self.failed("publishing", error)
+            self._rest()
+
+    def _round(self) -> None:
+        tickets, self._tickets = self._tickets, []
+        with self._lock:
+            self._take_all()
+        try:
+            self._deliver()
+        finally:
+            if self.waiting() or self.queue.items:
+                self._tickets += tickets
+            else:
+                for ticket in tickets:
+                    ticket.set()
+
+    def _rest(self) -> None:
+        now = time.monotonic()
+        if self.queue.items or self._tickets or self.waiting():
+            self._woken.wait(self._interval if not self._retry_at else min(self._interval, 0.1))
+            return
+        if now - self._busy_at < DROWSY_S:
+            self._woken.wait(self._interval)
+            return
+        self.queue.asleep = True
+        if not self.queue.items:  # what came before it was noted asleep did not wake it
+            self._woken.wait(BEAT_S if self.lanes else None)
+        self.queue.asleep = False
+        if self.queue.items and not self._tickets and not self._stopping:
+            self._woken.clear()
+            self._woken.wait(self._interval)  # what ends soon is told of once
+
+    def _take_all(self) -> None:
+        items = self.queue.items
+        while items:
+            kind, what = items.popleft()
+            try:
+                self._take(kind, what)
+            except Exception as error:  # noqa: BLE001  # counted and logged; one event must not hold up the others
+                self.failed("an event", error)
+            self._busy_at = time.monotonic() if len(items) % 256 == 0 else self._busy_at
+        self._bound()
+
+    def _take(self, kind: int, what: Any) -> None:
+        if kind == TRACE:
+            self._tell_trace(what)
+            return
+        span: Span = what
+        state = span.state
+        lane = state.lane
+        if not state.announced:
+            self._tell_trace(state)
+        if kind == START:
+            fields = span.take()
+            whole = "ended_at" in fields
+            at = fields["ended_at"] if whole else fields["started_at"]
+            lane.add("whole" if whole else "start", at, state, span.id, self._masked(fields))
+            lane.open += not whole
+        elif kind == END:
+            fields = span.fields
+            lane.add("end", fields.get("ended_at") or self._clock(), state, span.id, self._masked(fields))
+            lane.open -= 1
+            span._sent = None
+        elif not span.ended:  # else its end says it
+            lane.add("update", self._clock(), state, span.id, self._masked(span.pending()))
+
+    def _tell_trace(self, state: TraceState) -> None:
+        state.queued = False
+        state.announced = True
+        if state.fields:
+            state.lane.add("trace", self._clock(), state, "", self._masked(dict(state.fields)))
+
+    def _masked(self, fields: dict[str, Any]) -> dict[str, Any]:
+        text = self._redactor.text
+        for name in MASKED:
+            value = fields.get(name)
+            if value is not None:
+                masked = text(value if isinstance(value, str) else str(value))
+                fields[name] = masked if name != "title" else masked[:140]
+        return fields
+
+    def _bound(self) -> None:
+        """Drops the oldest where more waits than may."""
+        total = sum(lane.bytes for lane in self.lanes.values())
+        dropped = 0
+        while total > self._buffer_bytes:
+            lane = max(self.lanes.values(), key=lambda each: each.bytes)
+            before = lane.bytes
+            lane.drop_oldest(self.problem or "more events than can be delivered")
+            total -= before - lane.bytes
+            dropped += 1
+        if dropped:
+            log.warning("tracing: %d events were dropped, the oldest first: %s", dropped, self.problem or "too many")
+
+    def _deliver(self) -> None:
+        now = time.monotonic()
+        if now < self._retry_at:
+            return
+        is_beat = now - self._beat_at >= BEAT_S
+        for lane in list(self.lanes.values()):
+            if not (lane.waiting or is_beat):
+                continue
+            try:
+                self._deliver_lane(lane)
+            except SinkAway as error:
+                self._is_away(error)
+                return
+        if is_beat:
+            self._beat_at = now
+        if self.problem:
+            log.info("tracing: events are delivered again")
+            self.problem = ""
+        self._retry_at, self._wait_s = 0.0, FIRST_WAIT_S
+
+    def _is_away(self, error: SinkAway) -> None:
+        wait_s = max(self._wait_s, error.retry_after)
+        self._retry_at = time.monotonic() + wait_s
+        self._wait_s = min(LONGEST_WAIT_S, self._wait_s * 2)
+        if not self.problem:
+            log.warning("tracing: events wait, trying again: %s", error)
+        self.problem = str(error)
+
+    def _deliver_lane(self, lane: Lane) -> None:
+        """Sends all that waits now, a batch after another. Raises SinkAway."""
+        while True:
+            with self._lock:
+                entries, count = self._batch(lane)
+            try:
+                self.sink.send(lane.site, lane.producer, entries, self._beat(lane))
+            except SinkRefused as error:
+                if not self._refuse(lane, entries, error):
+                    continue
+            else:
+                with self._lock:
+                    lane.done(count)
+            if self._tell_drops(lane) or lane.waiting:
+                continue
+            return
+
+    def _batch(self, lane: Lane) -> tuple[list[list[bytes]], int]:
+        entries: list[list[bytes]] = []
+        start = 0
+        limit = 1 if self._one_by_one else BATCH
+        while len(entries) < limit and start < len(lane.waiting):
+            events, start = lane.entry(start)
+            entries.append(events)
+        return entries, start
+
+    _one_by_one = False
+    """After a refusal entries go one by one, until one has been refused by itself."""
+
+    def _refuse(self, lane: Lane, entries: list[list[bytes]], error: SinkRefused) -> bool:
+        """Gives up an entry that the receiver will never take; False where it is not known yet which one it is."""
+        if len(entries) > 1:
+            self._one_by_one = True
+            return False
+        self._one_by_one = False
+        with self._lock:
+            for _ in entries[0] if entries else ():
+                lane.drop_oldest(f"refused: {error}"[:300])
+                self.refused += 1
+        log.error("tracing: %d events are refused and given up: %s", len(entries[0]) if entries else 0, error)
+        return True
+
+    def _tell_drops(self, lane: Lane) -> bool:
+        with self._lock:
+            before = len(lane.waiting)
+            lane.report_drops(self._clock())
+            return len(lane.waiting) > before
+
+    def _about(self) -> dict[str, Any]:
+        import ai_assistant
+
+        host = socket.gethostname()[:140]
+        python = ".".join(map(str, sys.version_info[:3]))
+        about = {"host": host, "pid": os.getpid(), "sdk": ai_assistant.__version__, "python": python}
+        return {**about, "service": self._service} if self._service else about
+
+    def _beat(self, lane: Lane) -> dict[str, Any]:
+        return {
+            "beat": self._clock() // 1000,
+            "host": socket.gethostname()[:140],
+            "pid": os.getpid(),
+            "service": self._service or "",
+            "made": lane.made,
+            "dropped": lane.dropped,
+            "buffered": len(lane.waiting),
+            "open": lane.open,
+            "errors": self.errors,
+            "masks_failed": self._redactor.failures,
+        }
+
+    def _say_goodbye(self) -> bool:
+        """The last word of each lane. Whether everything was delivered."""
+        try:
+            for lane in list(self.lanes.values()):
+                with self._lock:
+                    self._take_all()
+                    if lane.left or not lane.made:
+                        continue
+                    lane.report_drops(self._clock())
+                    lane.add("bye", self._clock(), None, "", {"made": lane.made + 1, "dropped": lane.dropped})
+                self._deliver_lane(lane)
+                lane.left = True
+                self.sink.leave(lane.site, lane.producer)
+        except SinkAway as error:
+            self.problem = str(error)
+            return False
+        return True
+
+    def status(self) -> dict[str, Any]:
+        """Figures for people and for monitoring."""
+        lanes = list(self.lanes.values())
+        return {
+            "producer": self._producer,
+            "made": sum(lane.made for lane in lanes),
+            "delivered": sum(lane.delivered for lane in lanes),
+            "dropped": sum(lane.dropped for lane in lanes),
+            "refused": self.refused,
+            "waiting": self.waiting() + len(self.queue.items),
+            "waiting_bytes": sum(lane.bytes for lane in lanes),
+            "errors": self.errors,
+            "masks_failed": self._redactor.failures,
+            "problem": self.problem,
+        }

@@ -1,0 +1,163 @@
+"""Takes secrets out of what is to leave the process.
+
+First a cheap look for words that come with secrets; only where there is one, the text is searched. JSON is then read
+and masked by the names of its members, all text by the forms that keys are known to have.
+"""
+
+from __future__ import annotations
+
+import logging
+import re
+from collections.abc import Callable, Iterable
+from typing import Any, Final
+
+import msgspec
+
+log = logging.getLogger("ai_assistant.tracing")
+
+MASK: Final = "[redacted]"
+FAILED: Final = "[redacted: the mask failed]"
+Mask = Callable[[Any], Any]
+
+_WORDS: Final = ("key", "passw", "passphrase", "secret", "token", "authoriz", "credential", "cookie", "bearer", "pwd")
+"""In lower case; some stand in many harmless texts too, which then are read in vain."""
+_PREFIXES: Final = ("AIza", "AKIA", "ASIA", "eyJ", "xox", "ya29.", "asic ", '"sid"')
+_BY_MARK: Final = (
+    ("_", ("gh", "hf_", "gsk_", "npm_")),
+    ("-", ("k-", "glpat-", "pypi-", "-----BEGIN")),
+    ("=", ("sid=",)),
+    ("@", ("://",)),
+)
+"""What is looked for only where a character is there at all, which is known in no time."""
+
+SECRET_NAME: Final = re.compile(
+    r"""(?:.*[_\-. ])?(?:x[_-])?(?:
+        api[_-]?keys? | access[_-]?keys? | secret(?:[_-]?(?:access[_-]?)?key)? | client[_-]?secret
+        | passwo?r?d | passwd | pwd | passphrase | (?:proxy[_-])?authorization | (?:access|refresh|id|auth|bearer|session|csrf|api)?[_-]?token
+        | private[_-]?key | credentials? | (?:set[_-])?cookie | sid
+    )""",
+    re.IGNORECASE | re.VERBOSE,
+)
+"""Names of members whose values are secrets: the whole name must match. `max_tokens` does not."""
+
+VALUES: Final = re.compile(
+    r"""
+    -----BEGIN[ A-Z]*PRIVATE\ KEY-----.*?(?:-----END[ A-Z]*PRIVATE\ KEY-----|\Z)
+    | \b(?:sk|rk)-[A-Za-z0-9_\-]{16,}
+    | \bAIza[0-9A-Za-z_\-]{30,}
+    | \bgh[pousr]_[A-Za-z0-9]{20,} | \bgithub_pat_[A-Za-z0-9_]{20,} | \bglpat-[A-Za-z0-9_\-]{16,}
+    | \bxox[abps]-[A-Za-z0-9\-]{10,}
+    | \b(?:AKIA|ASIA)[0-9A-Z]{16}\b
+    | \beyJ[A-Za-z0-9_\-]{8,}\.[A-Za-z0-9_\-]{8,}\.[A-Za-z0-9_\-]*
+    | \bhf_[A-Za-z0-9]{20,} | \bgsk_[A-Za-z0-9]{20,} | \bnpm_[A-Za-z0-9]{30,} | \bpypi-[A-Za-z0-9_\-]{30,}
+    | \bya29\.[A-Za-z0-9_\-]{20,}
+    | (?<=://)[^\s/:@"'\\]{0,128}:[^\s/@"'\\]{1,256}(?=@)
+    | (?i:(?<=\bbearer\ )|(?<=\bbasic\ ))[A-Za-z0-9._~+/=\-]{8,}
+    | (?i:(?<=\btoken\ ))[0-9A-Za-z]{8,}:[0-9A-Za-z]{8,}
+    """,
+    re.VERBOSE | re.DOTALL,
+)
+"""Forms of keys of well-known services, of headers, and of passwords in URLs."""
+
+PAIRS: Final = re.compile(
+    r"""(?ix)
+    (\\?["']?\b(?:[a-z0-9]+[_-])*(?:api[_-]?key|access[_-]?key|secret(?:[_-]?key)?|passwo?r?d|passwd|passphrase|authorization
+      |(?:access|refresh|auth|session)[_-]?token|private[_-]?key|(?:set-)?cookie|sid)\\?["']?\s*[=:]\s*)
+    (?:\\?"(?:[^"\\]|\\.)*?\\?"|'[^']*'|(?:(?:bearer|basic|token)\s+)?[^\s,;&"'\\{}\[\]()<>]{4,})
+    """
+)
+"""`name: value` and `name=value` within text: a header, a query, a line of a configuration, JSON within JSON."""
+
+_decode = msgspec.json.Decoder().decode
+_encode = msgspec.json.Encoder().encode
+
+
+class Redactor:
+    """What one program leaves out of its traces. Used by one thread."""
+
+    def __init__(self, mask: Mask | None = None, patterns: Iterable[str | re.Pattern[str]] = ()):
+        """`mask` gets each payload, read from JSON where it is JSON, and gives what may leave the process instead.
+        Raises re.error for a pattern that is none."""
+        self._mask = mask
+        self._patterns = [re.compile(pattern) for pattern in patterns]
+        self._is_secret: dict[str, bool] = {}
+        self.failures = 0
+        """How often `mask` has raised; what it should have masked is left out altogether."""
+
+    def text(self, text: str) -> str:
+        """The text without secrets; all of it is masked where the program's own mask raises."""
+        masked = self._known(text) if self._is_suspicious(text) else text
+        for pattern in self._patterns:
+            masked = pattern.sub(MASK, masked)
+        return masked if self._mask is None else self._own(masked)
+
+    def _is_suspicious(self, text: str) -> bool:
+        lower = text.lower()
+        for word in _WORDS:  # loops: a generator would cost more than the search
+            if word in lower:
+                return True
+        for prefix in _PREFIXES:
+            if prefix in text:
+                return True
+        for mark, words in _BY_MARK:
+            if mark in text:
+                for word in words:
+                    if word in text:
+                        return True
+        return False
+
+    def _known(self, text: str) -> str:
+        if text[:1] in "{[":
+            try:
+                return _encode(self._members(_decode(text))).decode()
+            except (msgspec.MsgspecError, RecursionError):
+                pass  # no JSON, or cut short: as text
+        return self._in_text(text)
+
+    def _in_text(self, text: str) -> str:
+        return PAIRS.sub(_keep_name, VALUES.sub(MASK, text))
+
+    def _members(self, value: Any) -> Any:
+        if isinstance(value, dict):
+            return {key: MASK if self._hides(key, item) else self._members(item) for key, item in value.items()}
+        if isinstance(value, list):
+            return [self._members(item) for item in value]
+        if isinstance(value, str) and self._is_suspicious(value):
+            return self._in_text(value)
+        return value
+
+    def _hides(self, key: str, value: Any) -> bool:
+        """Whether a member is a secret: nothing is hidden where there is nothing."""
+        found = self._is_secret.get(key)
+        if found is None:
+            found = SECRET_NAME.fullmatch(key) is not None if len(key) < 100 else False
+            if len(self._is_secret) < 10_000:
+                self._is_secret[key] = found
+        return found and value not in (None, "", [], {}) and not isinstance(value, bool)
+
+    def _own(self, text: str) -> str:
+        assert self._mask is not None
+        try:
+            masked = self._mask(_value_of(text))
+            return masked if isinstance(masked, str) else _encode(masked).decode()
+        except Exception:
+            self.failures += 1
+            if self.failures in (1, 10, 100) or self.failures % 1000 == 0:
+                log.exception("the mask has failed %d times; what it should have masked is left out", self.failures)
+            return FAILED
+
+
+def _keep_name(found: re.Match[str]) -> str:
+    quote = '"' if found[0].endswith('"') and not found[0].endswith('\\"') else ""
+    escaped = '\\"' if found[0].endswith('\\"') else quote
+    return f"{found[1]}{escaped}{MASK}{escaped}"
+
+
+def _value_of(text: str) -> Any:
+    """What a payload says: JSON read, other text as it is."""
+    if text[:1] in "{[":
+        try:
+            return _decode(text)
+        except (msgspec.MsgspecError, RecursionError):
+            return text
+    return text

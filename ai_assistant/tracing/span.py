@@ -1,0 +1,350 @@
+"""An observation while it happens: what a program holds in its hand.
+
+The caller's thread does no more than to note things here and to put the observation into a queue. The publisher's
+thread takes from here what is to be sent. Between the two there is no lock; what makes this safe is said where it is
+needed, and rests on Python's own: a dict's `update` and an attribute's assignment are single steps.
+"""
+
+from __future__ import annotations
+
+import traceback
+from collections.abc import Mapping
+from types import TracebackType
+from typing import TYPE_CHECKING, Any, Final
+
+import msgspec
+
+from ai_assistant.core.trace import (
+    LEVELS,
+    OBSERVATION_FLOATS,
+    OBSERVATION_INTS,
+    OBSERVATION_TEXTS,
+    OBSERVATION_WORDS,
+    STATUSES,
+)
+from ai_assistant.tracing.capture import as_text
+from ai_assistant.tracing.context import CURRENT
+
+if TYPE_CHECKING:
+    from ai_assistant.tracing.trace_state import TraceState
+    from ai_assistant.tracing.tracer import Tracer
+
+COLUMNS: Final = frozenset((*OBSERVATION_WORDS, *OBSERVATION_TEXTS, *OBSERVATION_INTS, *OBSERVATION_FLOATS))
+NAMES: Final = {"name": "title", "error": "error_message"}
+"""What columns are called by programs."""
+USAGE: Final = {
+    "prompt_tokens": "prompt_tokens",
+    "input_tokens": "prompt_tokens",
+    "completion_tokens": "completion_tokens",
+    "output_tokens": "completion_tokens",
+    "reasoning_tokens": "reasoning_tokens",
+    "cached_tokens": "cached_tokens",
+    "cache_read_input_tokens": "cached_tokens",
+    "total_tokens": "total_tokens",
+    "cost": "cost",
+    "estimated": "usage_estimated",
+}
+"""What providers call the parts of a usage, and the columns they go into."""
+STACK_CHARS: Final = 20_000
+MAX_METADATA_CHARS: Final = 64 * 1024
+
+_json = msgspec.json.Encoder().encode
+
+
+class Span:
+    """One observation. End it with `end`, or use it in a `with`; what comes after its end changes nothing."""
+
+    __slots__ = (
+        "_flushed", "_metadata", "_queued", "_reasoning", "_scores", "_sent", "_token",
+        "ended", "fields", "id", "parent_id", "state", "tracer",
+    )  # fmt: skip
+
+    def __init__(self, tracer: Tracer, state: TraceState, parent_id: str, name: str, type_: str, at: int):
+        """Made by `Tracer.start`."""
+        self.tracer = tracer
+        self.state = state
+        self.id: str = tracer.ids.span()
+        self.parent_id = parent_id
+        self.fields: dict[str, Any] = {"type": type_, "title": name, "parent": parent_id, "started_at": at}
+        """Columns that the publisher has not taken yet, or all that were set since it took the first ones."""
+        self.ended = False
+        self._flushed = False
+        self._queued = False
+        self._token: Any = None
+        self._reasoning: Reasoning | None = None
+        self._metadata: dict[str, Any] | None = None
+        self._scores: list[dict[str, Any]] | None = None
+        self._sent: dict[str, Any] | None = None
+
+    @property
+    def trace_id(self) -> str:
+        """32 hexadecimal digits."""
+        return self.state.id
+
+    @property
+    def is_recording(self) -> bool:
+        """Whether what is noted here is kept."""
+        return not self.ended
+
+    def update(self, **values: Any) -> Span:
+        """Notes columns (`model`, `cost`, `level`, …), `name`, `input`, `output`, `reasoning`, `usage` (a mapping of
+        token counts) and `metadata` (a mapping, added to what is there). Other names become metadata. What cannot be
+        used is left out; nothing is raised."""
+        if not self.ended:
+            try:
+                self._note(self._columns(values))
+            except Exception as error:  # noqa: BLE001  # counted and logged; tracing must not break its program
+                self.tracer.failed("update", error)
+        return self
+
+    def event(self, name: str, data: Any = None, **values: Any) -> None:
+        """Something that happened now: an observation of type `event`. `value` is its outcome, `confidence` from 0 to
+        1, `reasoning` why; further names as in `update`."""
+        if self.ended:
+            return
+        child = self.tracer.start(name, "event", parent=self)
+        if data is not None:
+            values.setdefault("input", data)
+        if "value" in values:
+            values["output"] = values.pop("value")
+        child.end(**values)
+
+    def progress(self, done: float, total: float = 100.0, message: str | None = None) -> None:
+        """How far it is; shown while it runs."""
+        share = 100.0 * done / total if total else 0.0
+        values: dict[str, Any] = {"progress": max(0.0, min(100.0, share))}
+        if message is not None:
+            values["progress_message"] = message
+        self.update(**values)
+
+    def score(self, name: str, value: float | str | bool, comment: str | None = None) -> None:
+        """A judgement of its result."""
+        given = {"name": str(name)[:140], "value": value, **({"comment": str(comment)} if comment else {})}
+        self._scores = [*(self._scores or ()), {**given, "at": self.tracer.clock()}]
+        self.update(scores=self._scores)
+
+    def append_reasoning(self, text: str) -> None:
+        """The next piece of a model's reasoning. Kept up to the observation's limit, counted beyond it."""
+        if self.ended or not text or not self.tracer.settings.capture_reasoning:
+            return
+        if self._reasoning is None:
+            self._reasoning = Reasoning(self.tracer.settings.reasoning_max_length)
+        self._reasoning.add(text)
+
+    def limit_reasoning(self, chars: int) -> None:
+        """Sets how many characters of reasoning are kept; before the first piece."""
+        self._reasoning = Reasoning(chars)
+
+    def fail(self, error: BaseException) -> None:
+        """Notes an exception and marks it as failed; the observation goes on until its end."""
+        stack = "".join(traceback.format_exception(type(error), error, error.__traceback__))
+        self.update(
+            status="failed",
+            level="error",
+            error_type=type(error).__qualname__,
+            error_message=str(error)[:4000] or type(error).__qualname__,
+            error_stack=stack[-STACK_CHARS:],
+        )
+
+    def end(self, *, at: int | None = None, status: str | None = None, **values: Any) -> None:
+        """Ends it, at `at` (epoch microseconds) or now, with what is given as in `update`. A second call does
+        nothing."""
+        if self.ended:
+            return
+        if values:
+            self.update(**values)
+        last: dict[str, Any] = {"ended_at": self.tracer.clock() if at is None else at}
+        if status is not None:
+            last["status"] = status if status in STATUSES else "completed"
+        elif "status" not in self.fields:
+            last["status"] = "completed"
+        if self._reasoning is not None:
+            last |= self._reasoning.columns()
+        self._note(last, is_end=True)
+        self.ended = True
+        if self._flushed:
+            self.tracer.queue.end(self)
+        self._reasoning = self._metadata = self._scores = None
+        if self.tracer.pipeline.forked and self.id == self.state.root:
+            self.tracer.pipeline.root_ended()
+
+    def traceparent(self) -> str:
+        """The header that makes another program's observations this one's children (W3C Trace Context)."""
+        return f"00-{self.state.id}-{self.id}-01"
+
+    def in_child(self) -> Span:
+        """Stands for this observation in a process that was forked below it: children hang below it, in a segment of
+        the child's own; its end is the parent's to tell."""
+        state = type(self.state)(self.state.id, self.tracer.pipeline.lane(self.state.lane.site), 0)
+        state.segment = state.lane.next_segment()
+        stand_in = Span(self.tracer, state, self.parent_id, "", "span", 0)
+        stand_in.id = state.root = self.id
+        stand_in._flushed = stand_in.ended = True
+        return stand_in
+
+    def take(self) -> dict[str, Any]:
+        """The columns known so far, for the publisher's thread: what is noted later comes into a new dict."""
+        self._flushed = True
+        taken, self.fields = self.fields, {}
+        return taken
+
+    def pending(self) -> dict[str, Any]:
+        """All that was noted since `take`, for the publisher's thread; a payload only once."""
+        self._queued = False
+        noted = dict(self.fields)
+        sent = self._sent = self._sent or {}
+        for name in ("input", "output", "metadata"):
+            value = noted.get(name)
+            if value is None:
+                continue
+            if sent.get(name) is value:
+                del noted[name]
+            sent[name] = value
+        return noted
+
+    def _note(self, columns: dict[str, Any], *, is_end: bool = False) -> None:
+        fields = self.fields
+        fields.update(columns)
+        if self._flushed:
+            if fields is not self.fields:  # the publisher has taken them meanwhile, perhaps without these
+                self.fields.update(columns)
+            if not is_end and not self._queued:
+                self._queued = True
+                self.tracer.queue.update(self)
+
+    def _columns(self, values: dict[str, Any]) -> dict[str, Any]:
+        columns: dict[str, Any] = {}
+        for name, value in values.items():
+            if value is None:
+                continue
+            if name in ("input", "output"):
+                self._payload(columns, name, value)
+            elif name == "usage":
+                columns |= usage_columns(value)
+            elif name == "metadata":
+                self._merge_metadata(columns, value if isinstance(value, Mapping) else {"value": value})
+            elif name == "reasoning":
+                self._whole_reasoning(value)
+            elif (column := NAMES.get(name, name)) in COLUMNS:
+                columns[column] = plain(column, value)
+            else:
+                self._merge_metadata(columns, {name: value})
+        return columns
+
+    def note_payload(self, name: str, value: Any) -> None:
+        """Notes `input` or `output` of an observation that nobody else knows yet, or that is about to end."""
+        columns: dict[str, Any] = {}
+        self._payload(columns, name, value)
+        self._note(columns, is_end=True)
+
+    def _payload(self, columns: dict[str, Any], name: str, value: Any) -> None:
+        settings = self.tracer.settings
+        if settings.capture_input if name == "input" else settings.capture_output:
+            text, cut = as_text(value, settings.max_payload_chars)
+            columns[name] = text
+            if cut:
+                columns[f"{name}_truncated"] = 1
+
+    def _merge_metadata(self, columns: dict[str, Any], values: Mapping[Any, Any]) -> None:
+        self._metadata = {**(self._metadata or {}), **{str(key): value for key, value in values.items()}}
+        columns["metadata"] = as_text(self._metadata, MAX_METADATA_CHARS)[0]
+
+    def _whole_reasoning(self, value: Any) -> None:
+        if self.tracer.settings.capture_reasoning:
+            limit = self._reasoning.limit if self._reasoning else self.tracer.settings.reasoning_max_length
+            self._reasoning = Reasoning(limit)
+            self._reasoning.add(value if isinstance(value, str) else as_text(value, limit)[0])
+
+    def __enter__(self) -> Span:
+        self._token = CURRENT.set(self)
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, tb: TracebackType | None) -> None:
+        leave(self)
+        if error is not None:
+            self.end_with(error)
+        else:
+            self.end()
+
+    async def __aenter__(self) -> Span:
+        return self.__enter__()
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, tb: TracebackType | None
+    ) -> None:
+        self.__exit__(kind, error, tb)
+
+    def end_with(self, error: BaseException) -> None:
+        """Ends it as what the exception means: cancelled, or failed."""
+        if is_cancellation(error):
+            self.end(status="cancelled")
+            return
+        self.fail(error)
+        self.end(status="failed")
+
+
+class Reasoning:
+    """Reasoning as it grows: the first `limit` characters, and how many there were in all."""
+
+    __slots__ = ("_kept", "_pieces", "chars", "limit")
+
+    def __init__(self, limit: int):
+        self.limit = limit
+        self.chars = 0
+        self._kept = 0
+        self._pieces: list[str] = []
+
+    def add(self, text: str) -> None:
+        """One more piece."""
+        self.chars += len(text)
+        if self._kept < self.limit:
+            piece = text[: self.limit - self._kept]
+            self._kept += len(piece)
+            self._pieces.append(piece)
+
+    def columns(self) -> dict[str, Any]:
+        """As columns; none where there was no reasoning."""
+        if not self.chars:
+            return {}
+        cut = 1 if self.chars > self._kept else 0
+        return {"reasoning": "".join(self._pieces), "reasoning_chars": self.chars, "reasoning_truncated": cut}
+
+
+def leave(span: Span) -> None:
+    """Makes the observation before `span` the current one again."""
+    token, span._token = span._token, None
+    if token is None:
+        return
+    try:
+        CURRENT.reset(token)
+    except ValueError:  # entered in another context: a task that was made for the rest of a block
+        CURRENT.set(None)
+
+
+def is_cancellation(error: BaseException) -> bool:
+    """Whether an exception says that somebody wants no more, not that something failed."""
+    return isinstance(error, GeneratorExit | KeyboardInterrupt) or type(error).__name__ == "CancelledError"
+
+
+def usage_columns(usage: Any) -> dict[str, Any]:
+    """Token counts as columns, from a mapping with the names of any of the big providers."""
+    if not isinstance(usage, Mapping):
+        return {}
+    known = {USAGE[name]: value for name, value in usage.items() if name in USAGE and value is not None}
+    found = {column: plain(column, value) for column, value in known.items()}
+    if "total_tokens" not in found and ("prompt_tokens" in found or "completion_tokens" in found):
+        found["total_tokens"] = found.get("prompt_tokens", 0) + found.get("completion_tokens", 0)
+    return found
+
+
+def plain(column: str, value: Any) -> Any:
+    """A value in the type of its column. Raises ValueError and TypeError for what it cannot be."""
+    if column in OBSERVATION_INTS:
+        return int(value)
+    if column in OBSERVATION_FLOATS:
+        return float(value)
+    if column == "level" and value not in LEVELS:
+        return "info"
+    if isinstance(value, str):
+        return value
+    return as_text(value, MAX_METADATA_CHARS)[0] if column in OBSERVATION_TEXTS else str(value)
