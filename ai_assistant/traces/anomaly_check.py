@@ -89,7 +89,7 @@ class AnomalyCheck:
 
         Raises redis-py's errors, and what the store raises.
         """
-        if not self._client.set(self._keys.checking, 1, nx=True, px=max(1, int(self._every_s * 900))):
+        if not self._client.set(self._keys.checking, 1, nx=True, px=max(1, int(self._every_s * 750))):
             return None
         began, now = time.perf_counter(), self._clock()
         hours = self._past(store, now)

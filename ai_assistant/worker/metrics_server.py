@@ -1,7 +1,7 @@
 """`/metrics` of one worker: what this process has done, for those who want to see workers apart.
 
-The totals of all workers are the host's figures (`streams.metrics`). Those here bear the prefix `worker_`, so that a sum
-does not count twice; names of OpenTelemetry stay as they are, and whoever scrapes both drops them here
+The totals of all workers are the host's figures (`streams.metrics`). Those here bear the prefix `worker_`, so that a
+sum does not count twice; names of OpenTelemetry stay as they are, and whoever scrapes both drops them here
 (`deploy/prometheus/scrape.yml`).
 """
 
