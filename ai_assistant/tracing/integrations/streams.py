@@ -75,8 +75,8 @@ def watch_stream(stream: Any, answer: Answer) -> bool:
     if response is None or not (hasattr(kind, "__next__") or hasattr(kind, "__anext__")) or WATCH in vars(stream):
         return False
     watch = Watch(answer, id(stream))
-    stream.__class__ = watched_class(kind)
     setattr(stream, WATCH, watch)
+    stream.__class__ = watched_class(kind)
     watch_close(response, watch)
     return True
 
