@@ -9,6 +9,7 @@ from typing import Any, Final
 import msgspec
 
 from ai_assistant.core import check
+from ai_assistant.core.endpoint import TextAnswer
 from ai_assistant.core.errors import ValidationError
 from ai_assistant.core.ports import RequestHost
 from ai_assistant.core.session import User
@@ -34,6 +35,14 @@ def ingest_traces(host: RequestHost, arguments: Mapping[str, Any]) -> dict[str, 
     return {"accepted": sum(entry.count for entry in entries), "consumer": pipe.consumer()}
 
 
+def otlp_traces(host: RequestHost) -> TextAnswer:
+    """Takes spans of OpenTelemetry, sent by any of its exporters. Raises OtlpError."""
+    user = known_user(host)
+    media, body = host.raw_body()
+    answer = host.trace_pipe().take_otlp(media, body, user=user.name, is_trusted=is_trusted(user))
+    return TextAnswer(answer, media)
+
+
 def is_trusted(user: User) -> bool:
     """Whether `user` may trace in anybody's name: a server that serves many people does, with such a key."""
     return user.is_reviewer or user.is_operator
@@ -46,10 +55,11 @@ def acknowledge(host: RequestHost, task_id: Any, seq: Any) -> dict[str, Any]:
     if seq is None or seq == "":
         raise ValidationError("seq: is missing")
     number = check.integer("seq", seq, low=0, high=MAX_SEQ, default=0)
-    task = host.tasks().get(ref, host.access().settings())
+    settings = host.access().settings()
+    task = host.tasks().get(ref, settings)
     if number > task.seq:
         raise ValidationError(f"seq: {number} is more than the {task.seq} events that the task has")
-    if number:
+    if number and settings.trace_chats:
         host.trace_pipe().receipt(task.trace_id, number)
     return {"task_id": ref.id, "seq": number}
 

@@ -15,16 +15,20 @@ from ai_assistant.core.errors import ServiceUnavailableError
 from ai_assistant.core.trace_event import TraceEvent, body_of, encode_event
 from ai_assistant.core.trace_keys import SITES, ObservabilityKeys
 from ai_assistant.core.trace_pipe import ExportFormat, TraceEntry
+from ai_assistant.core.trace_upload import producer_of
 from ai_assistant.streams.connection import unavailable_as_503
 from ai_assistant.traces.deadletters import DeadLetters
 from ai_assistant.traces.export_json import write_json
+from ai_assistant.traces.health import trace_health
 from ai_assistant.traces.heartbeat import ALIVE_MS, age_ms, beats_of, now_ms
 
 log = logging.getLogger("ai_assistant.traces")
 
 MAX_STREAM_ENTRIES: Final = 100_000
 MAX_STREAM_BYTES: Final = 128 * 1024 * 1024
-"""Bounds of a site's stream, as the SDK keeps them: beyond them producers keep their events."""
+"""Bounds of a site's stream, as the SDK keeps them: producers hold back at ROOM of them, so that nothing that waits is
+ever trimmed away."""
+ROOM: Final = 0.95
 MAX_PRODUCERS: Final = 5000
 """Heartbeats that a site keeps: a program that gives itself another name with each call must not fill Redis."""
 FULL_RETRY_S: Final = 2.0
@@ -55,8 +59,8 @@ class RedisTracePipe:
         self._client = client
         self._site = site
         self._keys = ObservabilityKeys(site)
-        self._max_entries = max_entries
-        self._max_bytes = max_bytes
+        self._max_entries = int(max_entries * ROOM)
+        self._max_bytes = int(max_bytes * ROOM)
 
     @unavailable_as_503()
     def send(
@@ -75,6 +79,16 @@ class RedisTracePipe:
                 pipe.hset(self._keys.producers, producer, msgspec.json.encode(said))  # type: ignore[arg-type]
             pipe.execute()
 
+    def take_otlp(self, media: str, body: bytes, *, user: str, is_trusted: bool) -> bytes:
+        """See `TracePipe.take_otlp`."""
+        from ai_assistant.traces import otlp_intake  # only OpenTelemetry's exports need it
+
+        entries, rejected = otlp_intake.taken(media, body, user if is_trusted else None)
+        if entries:
+            producer = producer_of(user, otlp_intake.PRODUCER)
+            self.send(producer, entries, user=None if is_trusted else user, beat=None)
+        return otlp_intake.answer(media, rejected)
+
     def _check_room(self, producer: str, entries: Sequence[TraceEntry], beat: dict[str, Any] | None) -> None:
         """Raises ServiceUnavailableError where the stream, or the list of producers, is full."""
         length, size, is_known, producers = self._client.eval(  # type: ignore[misc]
@@ -92,6 +106,10 @@ class RedisTracePipe:
                 f"{producers} programs send traces already; end some, or keep the same producer for all calls",
                 retry_after=60,
             )
+
+    def health(self) -> dict[str, Any]:
+        """See `TracePipe.health`."""
+        return trace_health(self._client, self._site)
 
     @unavailable_as_503()
     def consumer(self) -> dict[str, Any]:
@@ -134,9 +152,9 @@ class RedisTracePipe:
         if format == "json":
             write_json(self._site, trace, observations, out)
             return
-        from ai_assistant.traces.otlp_export import to_otlp_json  # only this format needs it
+        from ai_assistant.traces.otlp_export import write_otlp_json  # only this format needs it
 
-        out.write(to_otlp_json(trace, list(observations)))
+        write_otlp_json(trace, observations, out)
 
 
 def entry_fields(producer: str, entry: TraceEntry, user: str | None) -> Any:

@@ -19,6 +19,8 @@ START_S = 90.0
 STOP_S = 30.0
 SITE = "wire.localhost"
 USER, USER2, USER3 = "ada@wire.example", "bob@wire.example", "eve@wire.example"
+REVIEWER, MANAGER = "rae@wire.example", "max@wire.example"
+ROLES = {USER: [ROLE], REVIEWER: ["AI Trace Reviewer"], MANAGER: ["AI Manager"]}
 
 
 class EmbeddedHost:
@@ -27,7 +29,7 @@ class EmbeddedHost:
     def __init__(self, folder: Path, upstream: str, *, settings: str = "", redis_url: str = ""):
         """`settings` are further lines of the TOML file, tables only."""
         self.folder = folder
-        self.passwords = {name: secrets.token_urlsafe(12) for name in (USER, USER2, USER3)}
+        self.passwords = {name: secrets.token_urlsafe(12) for name in (USER, USER2, USER3, REVIEWER, MANAGER)}
         self.admin_password = secrets.token_urlsafe(12)
         self.log_file = folder / "host.log"
         self.url = self.site = self.admin_key = ""
@@ -78,7 +80,8 @@ class EmbeddedHost:
 
     def _config(self) -> str:
         users: list[dict[str, Any]] = [{"name": name, "password": f"env:{_variable(name)}"} for name in self.passwords]
-        users[0]["roles"] = [ROLE]
+        for user in users:
+            user["roles"] = ROLES.get(user["name"], [])
         head = f'default_model = "plain"\nsite = "{SITE}"\nlog_level = "debug"\n'
         return "\n".join([head, self._settings, toml(users, "users"), toml(with_key(models(self._upstream)), "models")])
 

@@ -7,6 +7,7 @@ from collections.abc import Callable
 from typing import Any
 
 import httpx
+import msgspec
 import pytest
 import schemathesis
 from hypothesis import HealthCheck, Phase, given, settings
@@ -17,6 +18,7 @@ from schemathesis import GenerationMode
 from .client import Client
 from .conftest import Host
 from .script import Script
+from .traces import Program
 
 EXAMPLES = 12
 #: An answer that takes longer than this hangs; the default model answers at once.
@@ -40,6 +42,15 @@ METHODS = [
     "delete_conversation",
     "status",
     "metrics",
+    "get_traces",
+    "get_trace",
+    "get_trace_payload",
+    "export_trace",
+    "delete_trace",
+    "acknowledge",
+    "ingest_traces",
+    "get_dead_letters",
+    "retry_dead_letters",
 ]
 ARGUMENTS = [
     "messages",
@@ -63,6 +74,32 @@ ARGUMENTS = [
     "before",
     "search",
     "title",
+    "user",
+    "status",
+    "since",
+    "until",
+    "session",
+    "tag",
+    "min_cost",
+    "max_cost",
+    "min_duration_ms",
+    "max_duration_ms",
+    "reference_doctype",
+    "reference_name",
+    "environment",
+    "service",
+    "source",
+    "complete",
+    "cursor",
+    "trace",
+    "span",
+    "field",
+    "format",
+    "seq",
+    "producer",
+    "entries",
+    "beat",
+    "ids",
 ]
 
 
@@ -207,17 +244,76 @@ def test_any_query_and_form(user: Client, host: Host, method: str) -> None:
     run()
 
 
+@pytest.mark.parametrize("method", ["chat_completion", "ingest_traces"])
 @pytest.mark.parametrize(
-    "kind", ["application/json", "application/x-www-form-urlencoded", "multipart/form-data; boundary=x", "text/plain"]
+    "kind",
+    [
+        "application/json",
+        "application/x-www-form-urlencoded",
+        "application/x-msgpack",
+        "multipart/form-data; boundary=x",
+        "text/plain",
+    ],
 )
-def test_any_bytes(user: Client, host: Host, kind: str) -> None:
+def test_any_bytes(user: Client, host: Host, kind: str, method: str) -> None:
     @QUIET
     @given(st.binary(max_size=300))
     def run(content: bytes) -> None:
-        response = user.request("chat_completion", content=content, headers={"Content-Type": kind}, timeout=PATIENCE)
+        response = user.request(method, content=content, headers={"Content-Type": kind}, timeout=PATIENCE)
         check_answer(response, host)
 
     run()
+
+
+PACKED = st.recursive(
+    st.none() | st.booleans() | st.integers(-(2**63), 2**64 - 1) | st.floats() | st.binary(max_size=20)
+    | st.text(st.characters(codec="utf-8"), max_size=20),
+    lambda inner: st.lists(inner, max_size=8) | st.dictionaries(st.sampled_from(["b", "n", "z"]), inner, max_size=3),
+    max_leaves=12,
+)  # fmt: skip
+EVENTS = st.lists(
+    st.tuples(
+        st.integers(0, 5) | PACKED,
+        st.sampled_from(["trace", "start", "update", "end", "whole", "drop", "hello", "bye"]) | PACKED,
+        st.integers(0, 2**51) | PACKED,
+        st.just("0af7651916cd43dd8448eb211c80319c") | PACKED,
+        st.integers(0, 3),
+        st.integers(0, 5),
+        st.just("00f067aa0ba902b7") | PACKED,
+        st.dictionaries(
+            st.sampled_from(["title", "input", "tags", "cost", "started_at", "ended_at", "status", "user", "ranges"])
+            | st.text(st.characters(codec="utf-8"), max_size=8),
+            PACKED,
+            max_size=4,
+        ),
+    ),
+    max_size=4,
+)
+ENTRIES = st.lists(
+    st.fixed_dictionaries({"b": EVENTS.map(msgspec.msgpack.encode) | st.binary(max_size=40)}, optional={"n": PACKED, "z": PACKED})
+    | PACKED,
+    max_size=3,
+)  # fmt: skip
+
+
+def test_any_upload_of_traces(user: Client, host: Host) -> None:
+    """Whatever a program sends, it is refused by name, stored, or a dead letter; and traces are stored afterwards."""
+
+    @settings(QUIET, max_examples=60)
+    @given(
+        st.fixed_dictionaries(
+            {"producer": st.just("fuzz") | PACKED}, optional={"entries": ENTRIES | PACKED, "beat": PACKED}
+        )
+    )
+    def run(upload: dict[str, Any]) -> None:
+        body = msgspec.msgpack.encode(upload)
+        headers = {"Content-Type": "application/x-msgpack"}
+        response = user.request("ingest_traces", content=body, headers=headers, timeout=PATIENCE)
+        check_answer(response, host)
+        assert response.status_code in (200, 417), response.text
+
+    run()
+    Program(user).traced()
 
 
 HOSTILE_LINES = st.lists(
