@@ -1,0 +1,198 @@
+"""Stores a batch of entries: all at once where that works, else in halves, until what cannot be stored stands alone.
+
+Everything that decodes or touches the store runs in the thread of the site.
+"""
+
+from __future__ import annotations
+
+import functools
+import logging
+from collections.abc import Callable, Sequence
+from typing import Any, Final, Protocol, TypeVar
+
+import msgspec
+
+from ai_assistant.core.errors import DoesNotExistError, ServiceUnavailableError
+from ai_assistant.core.ports import SiteAccess
+from ai_assistant.core.trace_event import TraceEvent
+from ai_assistant.traces import writer
+from ai_assistant.traces.consumer_entry import Opened, Piece, event_letter, halves, opened, portions, words
+from ai_assistant.traces.intake import Entry
+
+log = logging.getLogger("ai_assistant.traces")
+
+Result = TypeVar("Result")
+PROBE: Final = TraceEvent(
+    number=1,
+    kind="whole",
+    at=1_767_225_600_000_000,
+    trace="0" * 31 + "1",
+    segment=1,
+    place=1,
+    span="0" * 15 + "1",
+    fields={"title": "probe", "input": "probe"},
+)
+"""A sound event: where not even this one can be stored, it is not the fault of the others."""
+PROBE_PRODUCER: Final = "probe"
+
+
+class Units(Protocol):
+    """Opens units of work on sites (`worker.site_thread`)."""
+
+    async def run(self, site: str, work: Callable[[SiteAccess], Result]) -> Result:
+        """The result of `work`, committed. Raises what it raises, rolled back."""
+        ...
+
+    def close(self) -> None:
+        """Ends after the current units."""
+        ...
+
+
+class Undo(Exception):
+    """Rolls a unit of work back that went well."""
+
+
+class Outcome(msgspec.Struct):
+    """What became of a batch."""
+
+    letters: list[dict[str, Any]] = []
+    """Dead letters, as fields of their stream."""
+    stored: int = 0
+    duplicates: int = 0
+    dropped: int = 0
+    failures: int = 0
+
+    def counts(self, took_us: int) -> dict[str, int]:
+        """What it adds to the totals (`health.COUNTS`)."""
+        return {
+            "stored": self.stored,
+            "duplicates": self.duplicates,
+            "dead": len(self.letters),
+            "dropped": self.dropped,
+            "failures": self.failures,
+            "batches": 1,
+            "store_us": took_us,
+        }
+
+
+class BatchStore:
+    """Stores the entries of one read. To be used once."""
+
+    def __init__(self, units: Units, site: str, batch_events: int):
+        """`batch_events`: about how many events one transaction takes."""
+        self._units = units
+        self._site = site
+        self._limit = batch_events
+        self._outcome = Outcome()
+        self._opened: Opened | None = None
+        self._portions: list[list[Piece]] = []
+
+    async def store(self, entries: Sequence[Entry]) -> Outcome:
+        """What became of them: each event is stored, or a dead letter that is to be kept.
+
+        Raises ServiceUnavailableError where the database is away, DoesNotExistError where the site is gone: then all
+        are to be tried again, and what has been stored already will be skipped.
+        """
+        await self._tried(functools.partial(self._first, entries), lambda: self._portions[0])
+        for portion in self._portions[1:]:
+            await self._store(portion)
+        return self._outcome
+
+    def _first(self, entries: Sequence[Entry], access: SiteAccess) -> writer.Applied:
+        """Takes the entries apart, and stores the first portion in the same unit of work."""
+        if self._opened is None:
+            self._opened = opened(entries)
+            self._portions = portions(self._opened.pieces, self._limit) or [[]]
+            self._outcome.letters += self._opened.letters
+        for producer, numbers in self._opened.unreadable.items():
+            writer.note_dead(access.traces, producer, numbers)
+        return applied(self._portions[0], access)
+
+    async def _store(self, pieces: list[Piece]) -> None:
+        await self._tried(functools.partial(applied, pieces), lambda: pieces)
+
+    async def _tried(self, work: Callable[[SiteAccess], writer.Applied], pieces: Callable[[], list[Piece]]) -> None:
+        """Does the work of storing these pieces; halves them where that fails."""
+        try:
+            self._count(await self._units.run(self._site, work), pieces())
+        except (ServiceUnavailableError, DoesNotExistError):
+            raise
+        except Exception as error:  # noqa: BLE001  # whatever a host's database raises
+            await self._in_halves(pieces() if self._opened else [], error)
+
+    async def _in_halves(self, pieces: list[Piece], error: Exception) -> None:
+        """What to do with events that could not be stored together."""
+        self._outcome.failures += 1
+        await self._probe(error)
+        if sum(len(piece.events) for piece in pieces) > 1:
+            for half in halves(pieces):
+                await self._store(half)
+        elif pieces and pieces[0].events:
+            await self._once_more(pieces[0])
+        else:
+            raise ServiceUnavailableError(f"site: {self._site} cannot be written: {words(error)}") from error
+
+    async def _probe(self, error: Exception) -> None:
+        """Raises ServiceUnavailableError where a sound event cannot be stored either: the disk is full, a table is
+        missing. Nothing of that event stays."""
+        try:
+            await self._units.run(self._site, probe)
+        except Undo:
+            return
+        except (ServiceUnavailableError, DoesNotExistError):
+            raise
+        except Exception as again:
+            raise ServiceUnavailableError(f"site: {self._site} cannot be written: {words(error)}") from again
+
+    async def _once_more(self, piece: Piece) -> None:
+        """Stores one event, or makes it a dead letter."""
+        try:
+            self._count(await self._units.run(self._site, functools.partial(applied, [piece])), [piece])
+            return
+        except (ServiceUnavailableError, DoesNotExistError):
+            raise
+        except Exception as error:  # noqa: BLE001  # whatever a host's database raises
+            event = piece.events[0]
+            log.error("event %d of %s cannot be stored: %s", event.number, piece.producer, words(error))
+            self._outcome.letters.append(event_letter(piece, event, error))
+            await self._units.run(self._site, functools.partial(note_dead, piece.producer, event.number))
+
+    def _count(self, result: writer.Applied, pieces: Sequence[Piece]) -> None:
+        outcome = self._outcome
+        outcome.stored += result.stored
+        outcome.duplicates += result.duplicates
+        if not result.duplicates:
+            outcome.dropped += sum(dropped_in(event) for piece in pieces for event in piece.events)
+        by_event = {id(event): piece for piece in pieces for event in piece.events}
+        for each in result.rejected:
+            outcome.letters.append(event_letter(by_event[id(each.event)], each.event, each.error))
+
+
+def applied(pieces: Sequence[Piece], access: SiteAccess) -> writer.Applied:
+    """Stores pieces in the open unit of work; events that never can be are noted as dead."""
+    store = access.traces
+    batches = [writer.Batch(piece.producer, piece.user, piece.events) for piece in pieces if piece.events]
+    result = writer.apply(store, batches)
+    dead: dict[str, list[int]] = {}
+    for each in result.rejected:
+        dead.setdefault(each.producer, []).append(each.event.number)
+    for producer, numbers in dead.items():
+        writer.note_dead(store, producer, numbers)
+    return result
+
+
+def note_dead(producer: str, number: int, access: SiteAccess) -> None:
+    """Notes one event as a dead letter."""
+    writer.note_dead(access.traces, producer, [number])
+
+
+def probe(access: SiteAccess) -> None:
+    """Stores the sound event. Raises Undo when that went well, so that it is taken back."""
+    writer.apply(access.traces, [writer.Batch(PROBE_PRODUCER, None, [PROBE])])
+    raise Undo
+
+
+def dropped_in(event: TraceEvent) -> int:
+    """How many events a `drop` says were given up."""
+    count = event.fields.get("count") if event.kind == "drop" else 0
+    return count if isinstance(count, int) and 0 < count < 2**31 else 0
