@@ -44,11 +44,15 @@ def ai_assistant():
 @click.option("--log-level", type=click.Choice(["debug", "info", "warning", "error"]))
 @click.option("--metrics-port", type=click.IntRange(0, 65535), help="Serve this worker's figures at /metrics there.")
 @click.option("--metrics-host", default="127.0.0.1", show_default=True, help="The address for that. It has no login.")
-def ai_worker(max_tasks, grace, log_level, metrics_port, metrics_host):
-    """Run the worker for all sites of this bench. Any number of them share the load."""
+@click.option("--only-traces", is_flag=True, help="Store traces and take no tasks: a consumer beside the workers.")
+def ai_worker(max_tasks, grace, log_level, metrics_port, metrics_host, only_traces):
+    """Run the worker for all sites of this bench. Any number of them share the load.
+
+    A worker stores traces, too.
+    """
     from ai_assistant.site.daemon import start
 
-    start(max_tasks, grace, log_level, metrics_port, metrics_host)
+    start(max_tasks, grace, log_level, metrics_port, metrics_host, only_traces)
 
 
 commands = [ai_worker, ai_assistant]

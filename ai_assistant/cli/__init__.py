@@ -18,6 +18,7 @@ SUBCOMMANDS = {
     "serve": ("ai_assistant.cli.serve", "Start the embedded host: page, API, sockets, worker."),
     "worker": ("ai_assistant.cli.worker", "Start one more worker beside a running host."),
     "chat": ("ai_assistant.cli.chat", "Ask a model in the terminal."),
+    "traces": ("ai_assistant.cli.traces", "Traces: their state, dead letters, a consumer of their own."),
     "user": ("ai_assistant.cli.user", "Users of the embedded host: add, list, passwords, API keys."),
 }
 

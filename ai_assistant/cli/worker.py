@@ -96,7 +96,9 @@ async def work(
     url = str(config.redis_url)
     await asyncio.to_thread(check_redis, url)
     database = await asyncio.to_thread(Database.open, config.database)
-    options = WorkerOptions(grace_s=grace, max_tasks=max_tasks or MAX_TASKS)
+    options = WorkerOptions(
+        grace_s=grace, max_tasks=max_tasks or MAX_TASKS, trace_redis_urls=(str(config.trace_redis_url),)
+    )
     one = Worker(url, config.site, HostOpener(config, database), options=options)
     stop_on_signals(one)
     try:

@@ -215,8 +215,11 @@ def status(host: RequestHost) -> dict[str, Any]:
     if host.user().is_guest:
         return answer
     health = host.tasks().health()
-    if not host.user().is_manager:  # addresses of providers and names of models that not everybody may use
-        health["workers"] = [{k: v for k, v in worker.items() if k != "gateway"} for worker in health["workers"]]
+    if health["redis"]["ok"]:  # else it is not waited for twice
+        health |= host.trace_pipe().health()
+    if not host.user().is_manager:  # addresses of providers, names of models, a database's words: not for everybody
+        for parts, private in (("workers", "gateway"), ("trace_consumers", "error")):
+            health[parts] = [{k: v for k, v in part.items() if k != private} for part in health[parts]]
     return answer | health
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import msgspec
 
 from ai_assistant.host.config_table import ConfigTable
+from ai_assistant.traces.ingest import MAX_STREAM_BYTES, MAX_STREAM_ENTRIES
 from ai_assistant.traces.retention import Policy
 
 MAX_DAYS = 36_500
@@ -18,6 +19,13 @@ class TraceConfig(msgspec.Struct, frozen=True, kw_only=True):
     max_bytes: int = 0
     """Bytes of the database that traces may take; beyond them the oldest are deleted. 0: without a bound."""
 
+    redis_url: str | None = None
+    """The Redis of the stream; `None`: that of the tasks."""
+    max_stream_bytes: int = MAX_STREAM_BYTES
+    """Bytes of events that may wait in Redis to be stored; beyond them producers hold theirs back."""
+    max_stream_entries: int = MAX_STREAM_ENTRIES
+    """The same in entries of up to 50 events."""
+
     @property
     def retention(self) -> Policy:
         """What may stay."""
@@ -30,6 +38,17 @@ def traces_of(root: ConfigTable) -> TraceConfig:
     found = TraceConfig(
         retention_days=table.integer("retention_days", default.retention_days, high=MAX_DAYS),
         max_bytes=table.integer("max_bytes", default.max_bytes, high=2**62),
+        redis_url=_redis(table, "redis_url"),
+        max_stream_bytes=table.integer("max_stream_bytes", default.max_stream_bytes, low=2**20, high=2**62),
+        max_stream_entries=table.integer("max_stream_entries", default.max_stream_entries, low=1000),
     )
     table.done()
     return found
+
+
+def _redis(table: ConfigTable, key: str) -> str | None:
+    """A URL, which is not shown in the error: it may hold a password."""
+    url = table.secret(key)
+    if url and not url.startswith(("redis://", "rediss://", "unix://")):
+        raise table.error(key, "must begin with redis:// or rediss:// or unix://")
+    return url

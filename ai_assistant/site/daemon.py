@@ -38,17 +38,31 @@ def start(
     log_level: str | None,
     metrics_port: int | None = None,
     metrics_host: str = "127.0.0.1",
+    only_traces: bool = False,
 ) -> None:
-    """Works for every site of the bench until a signal; ends the process with a line and code 2 when it cannot."""
+    """Works for every site of the bench until a signal; ends the process with a line and code 2 when it cannot.
+
+    `only_traces`: it stores traces and takes no tasks.
+    """
     try:
         with frappe.init_site():
             configure_logs(log_level)
-            url, scope = bench.redis_url(), bench.scope()
+            url, scope, trace_urls = bench.redis_url(), bench.scope(), traces_redis_urls()
         tasks = reachable(url, scope)
     except AssistantError as error:
         click.echo(f"ai-worker: {error}", err=True)
         sys.exit(2)
-    options = WorkerOptions(kind="daemon", hands_over=True, grace_s=grace, max_tasks=max_tasks or MAX_TASKS)
+    if only_traces:
+        tasks.client.close()
+        asyncio.run(consume(trace_urls))
+        return
+    options = WorkerOptions(
+        kind="daemon",
+        hands_over=True,
+        grace_s=grace,
+        max_tasks=max_tasks or MAX_TASKS,
+        trace_redis_urls=trace_urls,
+    )
     try:
         asyncio.run(work(url, scope, options, (metrics_host, metrics_port)))
     except ConfigError as error:

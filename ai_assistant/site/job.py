@@ -38,13 +38,14 @@ async def work(token: str, is_brief: bool) -> str:
     """The tenure on an event loop."""
     from ai_assistant.site.job_runner import RqRunner
     from ai_assistant.site.opener import BenchOpener
+    from ai_assistant.site.tracing import traces_redis_urls
     from ai_assistant.streams.lease import Lease
     from ai_assistant.worker.options import WorkerOptions
     from ai_assistant.worker.tenure import Tenure
     from ai_assistant.worker.worker import Worker
 
     until, tasks = limits(), bench.tasks()
-    options = WorkerOptions(kind="job", hands_over=True, grace_s=until.grace_s)
+    options = WorkerOptions(kind="job", hands_over=True, grace_s=until.grace_s, trace_redis_urls=traces_redis_urls())
     sites = functools.partial(sites_to_recover, tasks)
     worker = Worker(bench.redis_url(), bench.scope(), BenchOpener(), sites=sites, options=options)
     runner = RqRunner()

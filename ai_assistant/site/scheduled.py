@@ -1,7 +1,7 @@
 """What the scheduler does for a site: looks after tasks that neither a worker nor a reader looks after.
 
 Workers sweep every two seconds, and whoever reads a task settles it; this is for the case that neither is there. On an
-idle site it is one round trip to Redis and no query. Several sites of a bench may do it at once: each looks after its
+idle site it is two round trips to Redis and no query. Several sites of a bench may do it at once: each looks after its
 own tasks, by its own settings, and every change of a task is one guarded script.
 """
 
@@ -19,6 +19,7 @@ from ai_assistant.core.task import TaskRef
 from ai_assistant.site import bench
 from ai_assistant.streams import keys as names
 from ai_assistant.streams.tasks import Tasks
+from ai_assistant.traces.health import unattended
 
 AT_A_TIME = 2000
 """Tasks that one run looks at."""
@@ -35,17 +36,22 @@ class Waiting(msgspec.Struct, frozen=True):
 
 def tend_ai_tasks() -> None:
     """The scheduler's event `all`."""
+    from ai_assistant.site.anomalies import look_for_anomalies
+
     tend(bench.tasks())
+    look_for_anomalies()
 
 
 def tend(tasks: Tasks) -> None:
-    """Wakes a worker where one is needed, reports a backlog, settles overdue tasks."""
+    """Wakes a worker where one is needed, for tasks or for traces, reports a backlog, settles overdue tasks."""
+    from ai_assistant.site.tracing import trace_client
     from ai_assistant.site.wake import wake_if_needed
 
     try:
-        if is_idle(tasks):
+        has_traces = bool(unattended(trace_client(), [frappe.local.site]))
+        if is_idle(tasks) and not has_traces:
             return
-        wake_if_needed(tasks)
+        wake_if_needed(tasks, is_wanted=has_traces)
         settings = site_settings()
         alert(tasks, waiting(tasks, frappe.local.site), settings)
         settle(tasks, frappe.local.site, settings)

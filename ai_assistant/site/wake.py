@@ -28,13 +28,13 @@ CONF = "ai_assistant_job_"
 """Prefix of the limits in the site or common configuration: `ai_assistant_job_idle_s` and so on. For tests."""
 
 
-def wake_if_needed(tasks: Tasks) -> bool:
-    """Asks for a job where one is needed; whether it did. Never raises: the chat that called is accepted already, and
-    whoever reads it next tries again."""
+def wake_if_needed(tasks: Tasks, *, is_wanted: bool = False) -> bool:
+    """Asks for a job where one is needed, for tasks or (`is_wanted`) for something else that waits; whether it did.
+    Never raises: the chat that called is accepted already, and whoever reads it next tries again."""
     messages = frappe.local.message_log
     known = len(messages)
     try:
-        return Lease(tasks).wake(enqueue, is_queued)
+        return Lease(tasks).wake(enqueue, is_queued, is_wanted=is_wanted)
     except Exception:
         log.exception("no worker could be woken; the next reader of a waiting task tries again")
         del messages[known:]  # v16 throws when its queue is full, and the user of this request would be shown that

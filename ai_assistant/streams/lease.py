@@ -48,14 +48,16 @@ local function put(lease, token, state, ms)
 end
 """
 
-# KEYS lease queue unsaved workers info   ARGV 1 token 2 pending ms 3 dead after ms
+# KEYS lease queue unsaved workers info   ARGV 1 token 2 pending ms 3 dead after ms 4 wanted: 1 whatever waits
 # returns {'idle'} nothing waits, {'leased'}, {'served'} a daemon lives, {'taken'} ask for a job with the token, or
 # {'late', token} the job that was asked for has not begun in time
 WAKE: Final = Script(
     COMMON
     + """
 local t = now()
-if redis.call('XLEN', KEYS[2]) == 0 and redis.call('ZCOUNT', KEYS[3], '-inf', t) == 0 then return {'idle'} end
+if ARGV[4] ~= '1' and redis.call('XLEN', KEYS[2]) == 0 and redis.call('ZCOUNT', KEYS[3], '-inf', t) == 0 then
+  return {'idle'}
+end
 local l = redis.call('HMGET', KEYS[1], 'token', 'state', 'until')
 if l[1] and tonumber(l[3]) > t then return {'leased'} end
 if served(KEYS[4], KEYS[5], ARGV[3]) then return {'served'} end
@@ -165,8 +167,8 @@ class Lease:
         self._pending_ms = pending_ms
         self.key = f"{PREFIX}:{tasks.keys.scope}:lease"
 
-    def wake(self, enqueue: Callable[[str], Any], is_queued: Callable[[str], bool]) -> bool:
-        """Asks for a job where tasks wait and nobody is there to take them; whether it did.
+    def wake(self, enqueue: Callable[[str], Any], is_queued: Callable[[str], bool], *, is_wanted: bool = False) -> bool:
+        """Asks for a job where tasks wait, or (`is_wanted`) something else does, and nobody is there; whether it did.
 
         `enqueue` puts a job with this token into the job queue, `is_queued` tells whether one still waits there. What
         `enqueue` raises is raised again, the lease having been given back.
@@ -175,7 +177,7 @@ class Lease:
         state, *late = self._tasks.run(
             WAKE,
             [self.key, keys.queue, keys.unsaved, keys.workers, keys.worker_info],
-            [token, self._pending_ms, self._tasks.dead_after_ms],
+            [token, self._pending_ms, self._tasks.dead_after_ms, int(is_wanted)],
         )
         if state == b"late" and not self._replace(late[0].decode(), token, is_queued):
             return False

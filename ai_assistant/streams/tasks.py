@@ -177,7 +177,7 @@ class Tasks:
     def health(self) -> dict[str, Any]:
         """For `status`: Redis, living workers, backlog. Never raises: that Redis is away is part of the answer."""
         answer: dict[str, Any] = {"ok": False, "redis": {"ok": True}, "workers": [], "backlog": None}
-        answer["trace_consumers"] = []  # nobody stores traces yet
+        answer |= {"trace_consumers": [], "traces": None}  # told by `TracePipe.health`
         try:
             answer |= {"workers": self.workers(), "backlog": self.backlog()}
         except ServiceUnavailableError as error:

@@ -7,6 +7,7 @@ from typing import Literal
 import msgspec
 
 from ai_assistant.streams.tasks import DEAD_AFTER_MS
+from ai_assistant.traces.consumer_options import ConsumerOptions
 
 MAX_TASKS = 400
 """Streams that one process carries well; each costs a socket and some memory."""
@@ -31,3 +32,7 @@ class WorkerOptions(msgspec.Struct, frozen=True, kw_only=True):
     dead_after_ms: int = DEAD_AFTER_MS
     block_ms: int = 1000
     """How long one read of the queue waits; also how long `stop` takes at least when idle."""
+    traces: ConsumerOptions | None = ConsumerOptions()
+    """How it stores traces beside its tasks; `None`: it does not."""
+    trace_redis_urls: tuple[str, ...] = ()
+    """Where the streams of traces are; empty: where the tasks are."""

@@ -24,7 +24,8 @@ Result = TypeVar("Result")
 Ending = Literal["refused", "idle", "daemon", "lost", "shutdown", "room", "hand-over", "last", "failed"]
 """Why a tenure ended; `refused`: it did not begin, `lost`: another job has the lease, `failed`: the worker did."""
 UNSAVED_TIMES = 10
-"""A conversation that cannot be written keeps the job for so many times its idle time; later ones try again."""
+"""A conversation or a trace that cannot be written keeps the job for so many times its idle time; later ones try
+again."""
 APPOINT_AGAIN_S = 15.0
 """A successor that begins is neither queued nor the holder for a moment; one that vanished is asked for again."""
 BRIEF_S = 2.0
@@ -152,9 +153,10 @@ class Tenure:
         if self._is_brief and not self._worker.taken:
             limit = min(limit, BRIEF_S)
         idle = self._worker.idle_s
-        if idle < limit:
+        is_patient = idle < limit * UNSAVED_TIMES
+        if idle < limit or (is_patient and self._worker.has_traces):
             return None
-        left = await in_thread(self._lease.leave, self._token, mind_unsaved=idle < limit * UNSAVED_TIMES)
+        left = await in_thread(self._lease.leave, self._token, mind_unsaved=is_patient)
         return "idle" if left else None
 
     async def _until_done(self, working: asyncio.Task[None], ending: Ending) -> None:
