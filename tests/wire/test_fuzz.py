@@ -290,10 +290,12 @@ EVENTS = st.lists(
     max_size=4,
 )
 ENTRIES = st.lists(
-    st.fixed_dictionaries({"b": EVENTS.map(msgspec.msgpack.encode) | st.binary(max_size=40)}, optional={"n": PACKED, "z": PACKED})
-    | PACKED,
+    PACKED
+    | st.fixed_dictionaries(
+        {"b": EVENTS.map(msgspec.msgpack.encode) | st.binary(max_size=40)}, optional={"n": PACKED, "z": PACKED}
+    ),
     max_size=3,
-)  # fmt: skip
+)
 
 
 def test_any_upload_of_traces(user: Client, host: Host) -> None:
