@@ -50,9 +50,11 @@ _LAZY = {
 
 __all__ = [
     "Client",
+    "Emitter",
     "Span",
     "Tracer",
     "active",
+    "callback_handler",
     "client",
     "continue_trace",
     "current",
@@ -62,6 +64,9 @@ __all__ = [
     "flush",
     "init",
     "inject",
+    "litellm_logger",
+    "observe_anthropic",
+    "observe_openai",
     "progress",
     "score",
     "set_trace",
@@ -69,10 +74,14 @@ __all__ = [
     "span",
     "start_span",
     "status",
+    "task",
+    "testing",
+    "trace_graph",
+    "trace_tool",
     "traced",
     "traceparent",
+    "typed_events",
     "update",
-    *_LAZY,
 ]
 
 

@@ -34,7 +34,8 @@ def as_text(value: Any, limit: int) -> tuple[str, bool]:
     """`value` as text of at most some `limit` characters, and whether something was left out. A string stays as it
     is, anything else becomes JSON. Values of classes that nobody knows become what `repr` says, shortened."""
     if type(value) is str:
-        return (value, False) if len(value) <= limit else (value[:limit] + CUT, True)
+        text, cut = (value, False) if len(value) <= limit else (value[:limit] + CUT, True)
+        return text if text.isascii() else storable(text), cut
     try:
         if room_left(value, limit) >= 0:
             return _encode(value).decode(), False

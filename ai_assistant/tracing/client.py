@@ -71,10 +71,10 @@ class Client:
         if self.pipeline is None:
             return Health(where="nowhere", connected=False, problem="tracing is off")
         try:
-            site = self.settings.site() if callable(self.settings.site) else self.settings.site
+            site: Any = self.settings.site() if callable(self.settings.site) else self.settings.site
         except Exception as error:  # noqa: BLE001  # the program's own function; said in the answer
             return Health(where="nowhere", connected=False, problem=f"site: {error!r}")
-        return self.pipeline.sink.check(site or NO_SITE)
+        return self.pipeline.sink.check(str(site or NO_SITE))
 
     def flush(self, timeout: float = 5.0) -> bool:
         """Whether everything noted so far was delivered within `timeout` seconds."""

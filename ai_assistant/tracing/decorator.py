@@ -42,8 +42,8 @@ def traced(function: Any = None, /, *, name: str | None = None, type: str = "spa
 
     `type`: span, generation, tool, agent, retriever or event. Options: `capture_input`, `capture_output`,
     `capture_reasoning`, `reasoning_max_length`, `sample_rate`, `max_payload_chars`, each as in `init`, for this
-    function only; `sample_rate` counts where the call begins a trace. `input`, `metadata`, `model` and other columns are
-    noted with each call. Raises ValueError for an option that is wrong: that is found when the program starts.
+    function only; `sample_rate` counts where the call begins a trace. `input`, `metadata`, `model` and other columns
+    are noted with each call. Raises ValueError for an option that is wrong: that is found when the program starts.
     """
     if isinstance(function, str):
         name, function = function, None
@@ -160,7 +160,7 @@ class Traced:
                 if parent is not None:
                     if not parent.state.lane:
                         return None
-                    tracer = parent.tracer
+                    tracer = parent.tracer.base
                 if self._own:
                     tracer = self._tracer(tracer)
                 return tracer.start(name, kind, parent=parent, given=given_to(args, kwargs), **self._values)
@@ -175,7 +175,8 @@ class Traced:
         known = self._tracers
         if known is None or known[0] is not tracer:
             settings = msgspec.structs.replace(tracer.settings, **self._own)
-            own = Tracer(tracer.pipeline, settings, tracer._site, ids=tracer.ids, clock=tracer.clock)
+            own = Tracer(tracer.pipeline, settings, tracer.site, ids=tracer.ids, clock=tracer.clock)
+            own.base = tracer
             known = self._tracers = (tracer, own)
         known[1].queue, known[1].ids = tracer.queue, tracer.ids  # new ones after a fork
         return known[1]
@@ -195,7 +196,7 @@ class Traced:
         if tracer is not None:
             parent = CURRENT.get()
             if parent is not None and parent.state.lane:
-                tracer = parent.tracer
+                tracer = parent.tracer.base
             tracer = self._tracer(tracer) if self._own else tracer
             span = tracer.start(self._name or "step", self._type, parent=parent, **self._values)
         self._span = span

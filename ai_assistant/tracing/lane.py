@@ -10,6 +10,7 @@ from collections import deque
 from typing import Any, Final, NamedTuple
 
 from ai_assistant.core.trace_event import ENTRY_BYTES, ENTRY_EVENTS, encode_event
+from ai_assistant.tracing.capture import storable
 from ai_assistant.tracing.trace_state import TraceState
 
 REPORTED_TRACES: Final = 500
@@ -42,8 +43,10 @@ class Lane:
         self.delivered = 0
         self.dropped = 0
         self.waiting: deque[Waiting] = deque()
+        self.flying: list[Waiting] = []
+        """Those that are being delivered: they are not dropped."""
         self.bytes = 0
-        """Bytes of what waits."""
+        """Bytes of what waits and flies."""
         self.open = 0
         """Observations that were told of and have not ended."""
         self.left = False
@@ -53,36 +56,56 @@ class Lane:
         self._reason = ""
 
     def add(self, kind: str, at: int, state: TraceState | None, span: str, fields: dict[str, Any]) -> None:
-        """One more event, with the next number and, within a trace, the next place. Raises what the encoder does for a
-        field that is no plain data; then no number is used."""
+        """One more event, with the next number and, within a trace, the next place."""
         trace, segment, place = "", 0, 0
         if state is not None:
             trace, segment, place = state.id, state.segment, state.places + 1
             if span and span == state.root and "ended_at" in fields:
                 fields["segment_events"] = place
-        event = encode_event((self.made + 1, kind, at, trace, segment, place, span, fields))
-        self.made += 1
+        number = self.made + 1
+        try:
+            event = encode_event((number, kind, at, trace, segment, place, span, fields))
+        except (TypeError, ValueError, OverflowError, RecursionError):
+            event = encode_event((number, kind, at, trace, segment, place, span, encodable(fields)))
+        self.made = number
         if state is not None:
             state.places = place
-        self.waiting.append(Waiting(event, self.made, trace, segment, place))
+        self.waiting.append(Waiting(event, number, trace, segment, place))
         self.bytes += len(event) + FRAME_BYTES
 
-    def entry(self, start: int) -> tuple[list[bytes], int]:
-        """The events of the entry that begins with the waiting event `start`, and where the next one begins."""
-        events: list[bytes] = []
-        size = 0
-        for waiting in itertools.islice(self.waiting, start, start + ENTRY_EVENTS):
-            if events and size + len(waiting.event) > ENTRY_BYTES:
-                break
-            events.append(waiting.event)
-            size += len(waiting.event)
-        return events, start + len(events)
+    def take_off(self, most: int) -> list[list[bytes]]:
+        """Up to `most` entries of the oldest events, which fly from now on: see `landed` and `came_back`."""
+        entries: list[list[bytes]] = []
+        waiting = self.waiting
+        while waiting and len(entries) < most:
+            events: list[bytes] = []
+            size = 0
+            while (
+                waiting and len(events) < ENTRY_EVENTS and (not events or size + len(waiting[0].event) <= ENTRY_BYTES)
+            ):
+                next_ = waiting.popleft()
+                self.flying.append(next_)
+                events.append(next_.event)
+                size += len(next_.event)
+            entries.append(events)
+        return entries
 
-    def done(self, count: int) -> None:
-        """The first `count` waiting events were delivered."""
-        for _ in range(count):
-            self.bytes -= len(self.waiting.popleft().event) + FRAME_BYTES
-        self.delivered += count
+    def landed(self) -> None:
+        """What flew was delivered."""
+        self.bytes -= sum(len(each.event) + FRAME_BYTES for each in self.flying)
+        self.delivered += len(self.flying)
+        self.flying = []
+
+    def came_back(self) -> None:
+        """What flew was not delivered, and waits again."""
+        self.waiting.extendleft(reversed(self.flying))
+        self.flying = []
+
+    def has_delivered(self, number: int) -> bool:
+        """Whether all events up to that number are gone, delivered or dropped."""
+        if self.flying and self.flying[0].number <= number:
+            return False
+        return not self.waiting or self.waiting[0].number > number
 
     def drop_oldest(self, reason: str) -> None:
         """Gives up the oldest waiting event, and remembers to say so."""
@@ -122,3 +145,14 @@ class Lane:
                 fields["in_unnamed_traces"] = self._unreported
                 self._unreported = 0
             self.add("drop", at, None, "", fields)
+
+
+def encodable(fields: dict[str, Any]) -> dict[str, Any]:
+    """Fields that the encoder takes, from such as it did not take: as texts that UTF-8 can carry."""
+    return {
+        name: value
+        if isinstance(value, float) or (isinstance(value, int) and abs(value) < 2**63)
+        else storable(str(value))
+        for name, value in fields.items()
+        if value is not None
+    }

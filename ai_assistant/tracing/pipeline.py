@@ -7,6 +7,8 @@ in an event of its own as soon as it can.
 
 from __future__ import annotations
 
+import contextlib
+import contextvars
 import logging
 import os
 import socket
@@ -36,12 +38,34 @@ ROOT_FLUSH_S: Final = 2.0
 """How long the end of a trace may hold up a background job that would vanish with its events."""
 BATCH: Final = 20
 """Entries of one delivery."""
+SLICE_ITEMS: Final = 100
+SLICE_BYTES: Final = 4 * 1024 * 1024
+"""About how much is encoded before it is delivered."""
+HELP_ITEMS: Final = 500
+"""Items that a caller takes who finds the queue too long."""
+LOG_S: Final = 10.0
+"""How often the log hears of dropped events."""
 FIRST_WAIT_S: Final = 0.2
 LONGEST_WAIT_S: Final = 5.0
 MASKED: Final = (
     "input", "output", "reasoning", "metadata", "error_message", "error_stack", "progress_message", "scores", "title",
 )  # fmt: skip
 """Fields that may hold what somebody wrote."""
+
+
+class Ticket:
+    """Somebody who waits until what was left before is delivered."""
+
+    __slots__ = ("event", "targets")
+
+    def __init__(self) -> None:
+        self.event = threading.Event()
+        self.targets: list[tuple[Lane, int]] | None = None
+        """The last number of each lane that matters; None before the queue was emptied."""
+
+    def is_due(self) -> bool:
+        """Whether all of it was delivered."""
+        return self.targets is not None and all(lane.has_delivered(number) for lane, number in self.targets)
 
 
 class Pipeline:
@@ -78,19 +102,25 @@ class Pipeline:
         """What a process has of its own: nothing of it is inherited by a child."""
         self.queue = Queue(self._wake, self._help)
         self.lanes: dict[str, Lane] = {}
-        self._producer = f"{socket.gethostname()[:40]}:{os.getpid()}:{uuid.uuid4().hex[:8]}"
+        self._host = socket.gethostname()[:140]
+        self._producer = f"{self._host[:40]}:{os.getpid()}:{uuid.uuid4().hex[:8]}"
         self._started_at = self._clock()
         self._lock = threading.RLock()
         """Held by whoever takes items from the queue, or changes a lane."""
         self._starting = threading.Lock()
         self._woken = threading.Event()
-        self._tickets: list[threading.Event] = []
+        self._tickets: list[Ticket] = []
         self._thread: threading.Thread | None = None
         self._stopping = False
         self._retry_at = 0.0
         self._wait_s = FIRST_WAIT_S
         self._beat_at = 0.0
         self._busy_at = 0.0
+        self._unlogged = 0
+        """Dropped events that the log does not know of."""
+        self._logged_at = -LOG_S
+        self._one_by_one = False
+        """After a refusal entries go one by one, until one has been refused by itself."""
 
     def lane(self, site: str) -> Lane:
         """The way to a site."""
@@ -130,7 +160,7 @@ class Pipeline:
                 return
             thread = threading.Thread(target=self._run, name="ai_assistant-tracing", daemon=True)
             try:
-                thread.start()
+                contextvars.Context().run(thread.start)  # not below the observation that happens to be current
             except RuntimeError as error:  # the interpreter is ending, or the system has no thread left
                 self.failed("starting the publisher", error)
                 return
@@ -140,7 +170,7 @@ class Pipeline:
         """The queue is long: whoever comes in takes items out of it, so that memory stays bounded."""
         if self._lock.acquire(blocking=False):
             try:
-                self._take_all()
+                self._take_slice(HELP_ITEMS)
             finally:
                 self._lock.release()
 
@@ -152,16 +182,17 @@ class Pipeline:
 
     def flush(self, timeout: float) -> bool:
         """Whether everything that was left before this call has been delivered within `timeout` seconds."""
-        if threading.current_thread() is self._thread:
-            return False
-        ticket = threading.Event()
+        if threading.current_thread() is self._thread or self._stopping:
+            return not (self.waiting() or self.queue.items)
+        ticket = Ticket()
         self._tickets.append(ticket)
         self._retry_at = 0.0
         self._wake()
-        done = ticket.wait(timeout)
-        if not done and ticket in self._tickets:
+        if ticket.event.wait(timeout):
+            return True
+        with contextlib.suppress(ValueError):  # it was delivered at this moment
             self._tickets.remove(ticket)
-        return done
+        return ticket.event.is_set()
 
     def shutdown(self, timeout: float) -> bool:
         """Delivers what waits, says goodbye and ends the thread, within `timeout` seconds. Whether all was
@@ -184,7 +215,7 @@ class Pipeline:
 
     def waiting(self) -> int:
         """Events that wait to be delivered."""
-        return sum(len(lane.waiting) for lane in list(self.lanes.values()))
+        return sum(len(lane.waiting) + len(lane.flying) for lane in list(self.lanes.values()))
 
     # --- the thread
 
@@ -198,17 +229,24 @@ class Pipeline:
             self._rest()
 
     def _round(self) -> None:
-        tickets, self._tickets = self._tickets, []
-        with self._lock:
-            self._take_all()
-        try:
+        """Takes what was left before now, and delivers it a slice after another, so that memory stays bounded."""
+        tickets = list(self._tickets)
+        left = len(self.queue.items)
+        while True:
+            with self._lock:
+                left -= self._take_slice(left)
+                if left <= 0:
+                    for ticket in tickets:
+                        if ticket.targets is None:
+                            ticket.targets = [(lane, lane.made) for lane in self.lanes.values()]
             self._deliver()
-        finally:
-            if self.waiting() or self.queue.items:
-                self._tickets += tickets
-            else:
-                for ticket in tickets:
-                    ticket.set()
+            if left <= 0:
+                break
+        for ticket in tickets:
+            if ticket.is_due():
+                with contextlib.suppress(ValueError):  # whoever waited has given up at this moment
+                    self._tickets.remove(ticket)
+                ticket.event.set()
 
     def _rest(self) -> None:
         now = time.monotonic()
@@ -226,16 +264,25 @@ class Pipeline:
             self._woken.clear()
             self._woken.wait(self._interval)  # what ends soon is told of once
 
-    def _take_all(self) -> None:
-        items = self.queue.items
-        while items:
+    def _take_slice(self, most: int = sys.maxsize) -> int:
+        """Takes up to `most` items, no more than one delivery should hold; gives how many it took."""
+        items, count = self.queue.items, 0
+        before = sum(lane.bytes for lane in self.lanes.values())
+        if items:
+            self._busy_at = time.monotonic()
+        while items and count < most:
             kind, what = items.popleft()
+            count += 1
             try:
                 self._take(kind, what)
             except Exception as error:  # noqa: BLE001  # counted and logged; one event must not hold up the others
                 self.failed("an event", error)
-            self._busy_at = time.monotonic() if len(items) % 256 == 0 else self._busy_at
+            if count % SLICE_ITEMS == 0 and sum(lane.bytes for lane in self.lanes.values()) - before > SLICE_BYTES:
+                break
+        taken = sum(lane.bytes for lane in self.lanes.values()) - before
+        self.queue.weight = max(0, self.queue.weight - taken) if items else 0
         self._bound()
+        return max(1, count)
 
     def _take(self, kind: int, what: Any) -> None:
         if kind == TRACE:
@@ -285,8 +332,11 @@ class Pipeline:
             lane.drop_oldest(self.problem or "more events than can be delivered")
             total -= before - lane.bytes
             dropped += 1
-        if dropped:
-            log.warning("tracing: %d events were dropped, the oldest first: %s", dropped, self.problem or "too many")
+        self._unlogged += dropped
+        if self._unlogged and time.monotonic() - self._logged_at > LOG_S:
+            why = self.problem or "more events than can be delivered"
+            log.warning("tracing: %d events were dropped, the oldest first: %s", self._unlogged, why)
+            self._unlogged, self._logged_at = 0, time.monotonic()
 
     def _deliver(self) -> None:
         now = time.monotonic()
@@ -320,43 +370,32 @@ class Pipeline:
         """Sends all that waits now, a batch after another. Raises SinkAway."""
         while True:
             with self._lock:
-                entries, count = self._batch(lane)
+                entries = lane.take_off(1 if self._one_by_one else BATCH)
             try:
                 self.sink.send(lane.site, lane.producer, entries, self._beat(lane))
             except SinkRefused as error:
-                if not self._refuse(lane, entries, error):
-                    continue
+                self._refuse(lane, entries, error)
+            except BaseException:
+                with self._lock:
+                    lane.came_back()
+                raise
             else:
                 with self._lock:
-                    lane.done(count)
-            if self._tell_drops(lane) or lane.waiting:
-                continue
-            return
+                    lane.landed()
+            if not (self._tell_drops(lane) or lane.waiting):
+                return
 
-    def _batch(self, lane: Lane) -> tuple[list[list[bytes]], int]:
-        entries: list[list[bytes]] = []
-        start = 0
-        limit = 1 if self._one_by_one else BATCH
-        while len(entries) < limit and start < len(lane.waiting):
-            events, start = lane.entry(start)
-            entries.append(events)
-        return entries, start
-
-    _one_by_one = False
-    """After a refusal entries go one by one, until one has been refused by itself."""
-
-    def _refuse(self, lane: Lane, entries: list[list[bytes]], error: SinkRefused) -> bool:
-        """Gives up an entry that the receiver will never take; False where it is not known yet which one it is."""
-        if len(entries) > 1:
-            self._one_by_one = True
-            return False
-        self._one_by_one = False
+    def _refuse(self, lane: Lane, entries: list[list[bytes]], error: SinkRefused) -> None:
+        """Gives up an entry that the receiver will never take; of several, it has yet to be found out which."""
         with self._lock:
-            for _ in entries[0] if entries else ():
+            lane.came_back()
+            self._one_by_one = len(entries) > 1
+            if len(entries) != 1:
+                return
+            for _ in entries[0]:
                 lane.drop_oldest(f"refused: {error}"[:300])
-                self.refused += 1
-        log.error("tracing: %d events are refused and given up: %s", len(entries[0]) if entries else 0, error)
-        return True
+        self.refused += len(entries[0])
+        log.error("tracing: %d events are refused and given up: %s", len(entries[0]), error)
 
     def _tell_drops(self, lane: Lane) -> bool:
         with self._lock:
@@ -367,20 +406,19 @@ class Pipeline:
     def _about(self) -> dict[str, Any]:
         import ai_assistant
 
-        host = socket.gethostname()[:140]
         python = ".".join(map(str, sys.version_info[:3]))
-        about = {"host": host, "pid": os.getpid(), "sdk": ai_assistant.__version__, "python": python}
+        about = {"host": self._host, "pid": os.getpid(), "sdk": ai_assistant.__version__, "python": python}
         return {**about, "service": self._service} if self._service else about
 
     def _beat(self, lane: Lane) -> dict[str, Any]:
         return {
             "beat": self._clock() // 1000,
-            "host": socket.gethostname()[:140],
+            "host": self._host,
             "pid": os.getpid(),
             "service": self._service or "",
             "made": lane.made,
             "dropped": lane.dropped,
-            "buffered": len(lane.waiting),
+            "buffered": len(lane.waiting) + len(lane.flying),
             "open": lane.open,
             "errors": self.errors,
             "masks_failed": self._redactor.failures,
@@ -391,7 +429,8 @@ class Pipeline:
         try:
             for lane in list(self.lanes.values()):
                 with self._lock:
-                    self._take_all()
+                    while self.queue.items:
+                        self._take_slice()
                     if lane.left or not lane.made:
                         continue
                     lane.report_drops(self._clock())

@@ -14,21 +14,32 @@ START, UPDATE, END, TRACE = range(4)
 MAX_ITEMS: Final = 50_000
 """Items beyond which the caller itself helps to empty the queue: what waits is bounded in bytes only behind it."""
 
+MAX_WEIGHT: Final = 64 * 1024 * 1024
+"""Characters of payloads beyond which it is the same."""
+
 Item = tuple[int, Any]
 
 
 class Queue:
     """Items in the order in which they were left. Any thread may add; one at a time takes, see `Pipeline`."""
 
-    __slots__ = ("_append", "asleep", "items", "on_full", "wake")
+    __slots__ = ("_append", "asleep", "items", "on_full", "wake", "weight")
 
     def __init__(self, wake: Callable[[], None], on_full: Callable[[], None]):
         """`wake` is called when the publisher sleeps, `on_full` when it cannot keep up."""
         self.items: deque[Item] = deque()
         self._append = self.items.append
         self.asleep = True
+        self.weight = 0
+        """About how many characters of payloads wait here: threads may add at the same time."""
         self.wake = wake
         self.on_full = on_full
+
+    def weigh(self, chars: int) -> None:
+        """A payload was noted."""
+        self.weight += chars
+        if self.weight > MAX_WEIGHT:
+            self.on_full()
 
     def start(self, span: Span) -> None:
         """An observation has begun. Where it ends before it is sent, it is sent once."""

@@ -33,7 +33,8 @@ _BY_MARK: Final = (
 SECRET_NAME: Final = re.compile(
     r"""(?:.*[_\-. ])?(?:x[_-])?(?:
         api[_-]?keys? | access[_-]?keys? | secret(?:[_-]?(?:access[_-]?)?key)? | client[_-]?secret
-        | passwo?r?d | passwd | pwd | passphrase | (?:proxy[_-])?authorization | (?:access|refresh|id|auth|bearer|session|csrf|api)?[_-]?token
+        | passwo?r?d | passwd | pwd | passphrase | (?:proxy[_-])?authorization
+        | (?:access|refresh|id|auth|bearer|session|csrf|api)?[_-]?token
         | private[_-]?key | credentials? | (?:set[_-])?cookie | sid
     )""",
     re.IGNORECASE | re.VERBOSE,

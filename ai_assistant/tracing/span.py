@@ -22,7 +22,7 @@ from ai_assistant.core.trace import (
     OBSERVATION_WORDS,
     STATUSES,
 )
-from ai_assistant.tracing.capture import as_text
+from ai_assistant.tracing.capture import as_text, storable
 from ai_assistant.tracing.context import CURRENT
 
 if TYPE_CHECKING:
@@ -65,7 +65,8 @@ class Span:
         self.state = state
         self.id: str = tracer.ids.span()
         self.parent_id = parent_id
-        self.fields: dict[str, Any] = {"type": type_, "title": name, "parent": parent_id, "started_at": at}
+        title = name if name.isascii() else storable(name)
+        self.fields: dict[str, Any] = {"type": type_, "title": title, "parent": parent_id, "started_at": at}
         """Columns that the publisher has not taken yet, or all that were set since it took the first ones."""
         self.ended = False
         self._flushed = False
@@ -242,6 +243,7 @@ class Span:
         if settings.capture_input if name == "input" else settings.capture_output:
             text, cut = as_text(value, settings.max_payload_chars)
             columns[name] = text
+            self.tracer.queue.weigh(len(text))
             if cut:
                 columns[f"{name}_truncated"] = 1
 
@@ -278,6 +280,9 @@ class Span:
         """Ends it as what the exception means: cancelled, or failed."""
         if is_cancellation(error):
             self.end(status="cancelled")
+            return
+        if isinstance(error, SystemExit) and error.code in (None, 0):
+            self.end()
             return
         self.fail(error)
         self.end(status="failed")
@@ -346,5 +351,5 @@ def plain(column: str, value: Any) -> Any:
     if column == "level" and value not in LEVELS:
         return "info"
     if isinstance(value, str):
-        return value
+        return value if value.isascii() else storable(value)
     return as_text(value, MAX_METADATA_CHARS)[0] if column in OBSERVATION_TEXTS else str(value)

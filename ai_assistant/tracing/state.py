@@ -145,7 +145,7 @@ def start_span(name: str, type: str = "span", *, at: int | None = None, **values
     if tracer is None:
         return NOTHING
     parent = CURRENT.get()
-    return (parent.tracer if parent is not None and parent.state.lane else tracer).start(
+    return (parent.tracer.base if parent is not None and parent.state.lane else tracer).start(
         name, type, parent=parent, at=at, **values
     )
 
@@ -170,7 +170,9 @@ def set_trace(
 
 def trace_fields(*, tags: Any = None, metadata: Any = None, reference: Any = None, **fields: Any) -> dict[str, Any]:
     """Fields of a trace, in the types of their columns; names that are no column become metadata."""
-    known = {name: str(value) for name, value in fields.items() if name in TRACE_WORDS and value is not None}
+    known: dict[str, Any] = {
+        name: str(value) for name, value in fields.items() if name in TRACE_WORDS and value is not None
+    }
     known |= {name: int(value) for name, value in fields.items() if name in TRACE_INTS and value is not None}
     for name in TRACE_TEXTS:
         if fields.get(name) is not None:

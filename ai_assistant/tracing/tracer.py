@@ -39,7 +39,9 @@ class Tracer:
         self.settings = settings
         self.ids = ids
         self.clock = clock
-        self._site = site
+        self.site = site
+        self.base = self
+        """The tracer whose settings hold below an observation: not those of one function alone."""
         self._threshold = int(settings.sample_rate * SAMPLE_SPACE)
         told = {name: getattr(settings, name) for name in ("service", "environment", "release")}
         self._defaults = {name: value for name, value in told.items() if value}
@@ -102,7 +104,7 @@ class Tracer:
         return state
 
     def _lane(self) -> Lane:
-        site = self._site if isinstance(self._site, str) else self._site()
+        site = self.site if isinstance(self.site, str) else self.site()
         return self.pipeline.lanes.get(site) or self.pipeline.lane(site)
 
     def set_trace(self, span: Span, fields: dict[str, Any]) -> None:
