@@ -64,7 +64,7 @@ def make_task(request: ChatRequest, *, user: str = USER, id_: str | None = None,
         accepted_ms=now_ms(),
         conversation=conversation,
         message_id=uuid.uuid5(uuid.UUID(id_), "message").hex[:20] if conversation else None,
-        trace_id="t" * 32,
+        trace_id=uuid.uuid4().hex,
         request=msgspec.json.encode(request),
     )
 
@@ -211,6 +211,7 @@ class Site:
     models_: dict[str, ModelConfig]
     settings_: Settings = Settings()  # noqa: RUF009  # frozen
     conversations: Any = field(default_factory=MemoryStore)
+    trace_redis_url: str | None = None
 
     @contextmanager
     def open(self, site: str) -> Iterator[Site]:
@@ -277,7 +278,7 @@ async def stop_beating(client: Any, task: Task) -> None:
     await client.hset(names.TaskKeys(task.ref).task, "beat", 1)
 
 
-QUICK = WorkerOptions(beat_s=0.1, sweep_s=0.2, block_ms=200, grace_s=2.0, dead_after_ms=2000)
+QUICK = WorkerOptions(beat_s=0.1, sweep_s=0.2, block_ms=200, grace_s=2.0, dead_after_ms=2000, traces=None)
 
 
 @asynccontextmanager

@@ -31,7 +31,7 @@ def now_ms() -> int:
 class EventWriter:
     """Writes the events of one task in one generation. Not thread-safe: a task has one producer at a time."""
 
-    __slots__ = ("_accepted_ms", "_common", "_gen", "_task_id", "seq")
+    __slots__ = ("_accepted_ms", "_common", "_gen", "_task_id", "last_ms", "seq")
 
     def __init__(self, task: Task):
         self._task_id = task.ref.id
@@ -39,6 +39,8 @@ class EventWriter:
         self._accepted_ms = task.accepted_ms
         self.seq = task.seq
         """Number of the last event written."""
+        self.last_ms = 0
+        """Its `elapsed_ms`."""
         common = {
             "trace_id": task.trace_id,
             "message_id": task.message_id,
@@ -54,6 +56,7 @@ class EventWriter:
     def write_at(self, seq: int, type_: str, text: str = "", partial: bool = False, **fields: Any) -> bytes:
         """An event with a number of its own: a snapshot bears that of the last event it stands for."""
         now = now_ms()
+        self.last_ms = elapsed = max(0, now - self._accepted_ms)
         return _encode(
             {
                 "v": WIRE_VERSION,
@@ -64,7 +67,7 @@ class EventWriter:
                 "text": text,
                 "partial": partial,
                 "ts": now,
-                "elapsed_ms": max(0, now - self._accepted_ms),
+                "elapsed_ms": elapsed,
                 **self._common,
                 **fields,
             }

@@ -15,6 +15,7 @@ from ai_assistant.core.model import ModelConfig, ModelFacts
 from ai_assistant.core.session import User
 from ai_assistant.core.settings import Settings
 from ai_assistant.core.task import TaskRef
+from ai_assistant.core.trace_ports import TraceStore
 from ai_assistant.core.trace_pipe import TracePipe
 from ai_assistant.core.trace_ports import TraceStore
 
@@ -79,6 +80,16 @@ class SiteAccess(Protocol):
     @property
     def traces(self) -> TraceStore:
         """The site's traces."""
+        ...
+
+    @property
+    def traces(self) -> TraceStore:
+        """The site's traces."""
+        ...
+
+    @property
+    def trace_redis_url(self) -> str | None:
+        """The Redis of the site's stream of traces; `None`: that of its tasks."""
         ...
 
 

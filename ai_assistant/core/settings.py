@@ -58,3 +58,7 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     """A task that no worker takes for so long ends with `no_worker`."""
     wait_timeout_s: float = 300.0
     """The longest that a call with `wait` is held."""
+    trace_chats: bool = True
+    """Whether chats are traced."""
+    trace_content: bool = True
+    """Whether their traces hold what was written: prompts, reasoning and answers. Without it they hold figures."""

@@ -12,6 +12,7 @@ from ai_assistant.core.settings import Settings
 from ai_assistant.host.config import HostConfig
 from ai_assistant.host.conversations import SqlConversations
 from ai_assistant.host.database import Database, UnitOfWork
+from ai_assistant.host.traces import SqlTraces
 
 
 class HostAccess:
@@ -20,6 +21,7 @@ class HostAccess:
     def __init__(self, config: HostConfig, work: UnitOfWork):
         self._config = config
         self.conversations = SqlConversations(work)
+        self.traces = SqlTraces(work)
 
     def settings(self) -> Settings:
         """The settings of the configuration."""
@@ -28,6 +30,11 @@ class HostAccess:
     def models(self) -> dict[str, ModelConfig]:
         """The models of the configuration, in the file's order."""
         return self._config.models_by_name()
+
+    @property
+    def trace_redis_url(self) -> str | None:
+        """None: traces are where the tasks are."""
+        return None
 
 
 class HostOpener:

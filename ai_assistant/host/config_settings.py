@@ -1,4 +1,5 @@
-"""The settings of the embedded host: `default_model`, `[modes.*]`, `[limits]` and `[tasks]` of the config file."""
+"""The settings of the embedded host: `default_model`, `[modes.*]`, `[limits]` and `[tasks]` of the config file, and
+what `[traces]` says of chats."""
 
 from __future__ import annotations
 
@@ -11,7 +12,7 @@ from ai_assistant.host.config_table import ConfigTable
 
 
 def settings_of(root: ConfigTable, models: tuple[ModelConfig, ...]) -> Settings:
-    """`default_model`, `[modes.*]`, `[limits]` and `[tasks]`."""
+    """`default_model`, `[modes.*]`, `[limits]` and `[tasks]`; `chats` and `content` of `[traces]`."""
     enabled = [model.name for model in models if model.enabled]
     if not enabled:
         raise root.error("models", "every model is disabled; enable one")
@@ -22,6 +23,7 @@ def settings_of(root: ConfigTable, models: tuple[ModelConfig, ...]) -> Settings:
         modes=_modes(root.table("modes"), enabled),
         limits=Limits(**_integers(limits, Limits())),
         **_tasks(tasks),
+        **_chat_traces(root.table("traces")),
     )
     limits.done()
     tasks.done()
@@ -40,6 +42,15 @@ def _tasks(table: ConfigTable) -> dict[str, Any]:
     for name in ("no_worker_after_s", "wait_timeout_s"):
         found[name] = table.number(name, getattr(default, name), above=True)
     return found
+
+
+def _chat_traces(table: ConfigTable) -> dict[str, bool]:
+    """What is traced of chats; the rest of the table is `config_traces`'s."""
+    default = Settings()
+    return {
+        "trace_chats": table.boolean("chats", default.trace_chats),
+        "trace_content": table.boolean("content", default.trace_content),
+    }
 
 
 def _modes(table: ConfigTable, enabled: list[str]) -> dict[str, Mode]:

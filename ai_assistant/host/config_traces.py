@@ -9,6 +9,8 @@ from ai_assistant.traces.ingest import MAX_STREAM_BYTES, MAX_STREAM_ENTRIES
 from ai_assistant.traces.retention import Policy
 
 MAX_DAYS = 36_500
+CHATS = ("chats", "content")
+"""Keys of the table that are `trace_chats` and `trace_content` of the settings."""
 
 
 class TraceConfig(msgspec.Struct, frozen=True, kw_only=True):
@@ -42,6 +44,8 @@ def traces_of(root: ConfigTable) -> TraceConfig:
         max_stream_bytes=table.integer("max_stream_bytes", default.max_stream_bytes, low=2**20, high=2**62),
         max_stream_entries=table.integer("max_stream_entries", default.max_stream_entries, low=1000),
     )
+    for name in CHATS:
+        table.has(name)  # read with the settings
     table.done()
     return found
 

@@ -12,6 +12,7 @@ from ai_assistant.core.ports import ConversationStore
 from ai_assistant.core.settings import Limits, Mode, Settings
 from ai_assistant.site.conversations import SiteConversations
 from ai_assistant.site.models import known_models, parsed_parameters, stored_models
+from ai_assistant.site.tracing import REDIS_KEY
 
 SETTINGS = "AI Assistant Settings"
 
@@ -44,6 +45,11 @@ class SiteStores:
     @cached_property
     def _models(self) -> dict[str, ModelConfig]:
         return stored_models(with_keys=True) if self._with_keys else known_models()
+
+    @property
+    def trace_redis_url(self) -> str | None:
+        """The site's own Redis for traces, where its configuration names one."""
+        return frappe.conf.get(REDIS_KEY) or None
 
     @property
     def conversations(self) -> ConversationStore:

@@ -15,6 +15,7 @@ from ai_assistant.core.task import Task
 from ai_assistant.streams import scripts
 from ai_assistant.streams.keys import TaskKeys
 from ai_assistant.streams.publisher import Command, Emission, Publisher
+from ai_assistant.worker.chat_trace_marks import Marks
 from ai_assistant.worker.meters import Meters
 from ai_assistant.worker.transcript import Call, Transcript
 from ai_assistant.worker.window import Window
@@ -45,6 +46,10 @@ class Emitter:
         self.transcript = Transcript()
         self.writer = EventWriter(task)
         self.first_delta_ms: int | None = None
+        self.marks: Marks | None = None
+        """Where the time of each delta is noted, if anywhere."""
+        self.taken = 0
+        """Events that Redis has taken."""
         self._task = task
         self._keys = TaskKeys(task.ref)
         self._prefix, self._suffix = envelope(task.ref.site, user_room(task.ref.user))
@@ -194,6 +199,8 @@ class Emitter:
             kind.pieces.append(piece)
             event = self.writer.write("tool_call", "", True, tool_call_id=kind.id, name=kind.name, arguments=piece)
             self._send(event, "tool_call", True)
+        if self.marks is not None:
+            self.marks.add(kind, self.writer.last_ms, len(piece))
 
     def _send(self, message: bytes, type_: str, delta: bool = False) -> None:
         if self._over:
@@ -231,7 +238,9 @@ class Emitter:
             if not self._over:
                 self._over = True
                 self._lost(answer)
-        elif self._held and self._timer is None and not self._in_flight:
+            return
+        self.taken += 1
+        if self._held and self._timer is None and not self._in_flight:
             self._wait()
 
     def _fold(self, seq: int) -> None:

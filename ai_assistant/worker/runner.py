@@ -8,34 +8,28 @@ from collections.abc import Callable
 from contextlib import aclosing
 from typing import Any, Literal, TypeVar
 
-import msgspec
-import redis.asyncio
-
 from ai_assistant.core.chat import ChatRequest
 from ai_assistant.core.conversation import StoredMessage
 from ai_assistant.core.errors import AssistantError, ChatError, DoesNotExistError
-from ai_assistant.core.model import ModelConfig
 from ai_assistant.core.ports import SiteAccess
 from ai_assistant.core.settings import Settings
 from ai_assistant.core.task import Outcome, Task
 from ai_assistant.gateway import prices
-from ai_assistant.gateway.gateway import Gateway
 from ai_assistant.gateway.tokens import estimate_tokens
 from ai_assistant.streams import keys as names
 from ai_assistant.streams import scripts
 from ai_assistant.streams.connection import end_tasks, patiently
-from ai_assistant.streams.publisher import STALE, UNKNOWN, Publisher
+from ai_assistant.streams.publisher import STALE, UNKNOWN
 from ai_assistant.streams.settle import end_arguments
 from ai_assistant.worker.answer import Answer
 from ai_assistant.worker.budget import Budget
+from ai_assistant.worker.chat_trace import ChatTrace, Ended
 from ai_assistant.worker.emitter import Emitter, log_emission
 from ai_assistant.worker.failures import failed_inside, site_timeout, stopped_error
-from ai_assistant.worker.meters import Meters
 from ai_assistant.worker.prompt import Prompt, compose, gateway_request
-from ai_assistant.worker.site_thread import SiteThreads
 from ai_assistant.worker.thinking import keep_thinking, recall_thinking
+from ai_assistant.worker.tools import Preparation, Tools
 from ai_assistant.worker.turns import request_of, turn_of, writing
-from ai_assistant.worker.window import Window
 
 log = logging.getLogger("ai_assistant.worker")
 
@@ -52,25 +46,6 @@ lets go of it."""
 Result = TypeVar("Result")
 
 
-class Tools(msgspec.Struct):
-    """What every runner of a worker uses."""
-
-    gateway: Gateway
-    publisher: Publisher
-    window: Window
-    sites: SiteThreads
-    redis: redis.asyncio.Redis
-    keys: names.ScopeKeys
-    meters: Meters
-
-
-class Preparation(msgspec.Struct):
-    """What the site said before the stream."""
-
-    settings: Settings
-    models: list[ModelConfig]
-
-
 class Runner:
     """One task in this worker."""
 
@@ -84,6 +59,7 @@ class Runner:
         self._answer = Answer(task, self._emitter)
         tools.meters.queue_wait.observe(self._answer.queue_ms / 1000)
         self._begun = False
+        self._trace: ChatTrace | None = None
 
     @property
     def shown(self) -> bool:
@@ -125,6 +101,7 @@ class Runner:
             self._emitter.discard()
             if why == "gone":
                 await self._keep_what_came()
+            await self._end_trace(self._answer.outcome("failed", stopped_error()), why)
         elif why == "cancelled" and not finished(stream):
             await self._cancel()
         elif why == "shutdown" and not finished(stream):
@@ -152,6 +129,7 @@ class Runner:
         ready = await self._on_site(self._prepare)
         self._settings = ready.settings
         self._emitter.limit_log(ready.settings.max_log_bytes)
+        self._begin_trace(request, ready)
         if not ready.models:
             raise ChatError("invalid_request", f"The model {self.task.model} was removed or disabled; choose another")
         self._answer.provider = ready.models[0].provider
@@ -161,7 +139,7 @@ class Runner:
         mode = ready.settings.modes.get(request.mode)
         ask = gateway_request(request, prompt.messages, mode)
         budget.check(self._emitter.transcript)
-        async with aclosing(self._tools.gateway.stream(ask, ready.models)) as stream:
+        async with aclosing(self._tools.gateway.stream(ask, ready.models, self._trace)) as stream:
             async for chunks in stream:
                 for chunk in chunks:
                     self._answer.take(chunk)
@@ -178,7 +156,7 @@ class Runner:
         """In the site's thread: settings and models."""
         models = access.models()
         candidates = [models[name] for name in self.task.candidates if name in models and models[name].enabled]
-        return Preparation(settings=access.settings(), models=candidates)
+        return Preparation(settings=access.settings(), models=candidates, trace_redis_url=access.trace_redis_url)
 
     async def _begin(self, request: ChatRequest) -> list[StoredMessage]:
         """Writes the turn and gives the conversation's messages before it. A new conversation has none, so that
@@ -250,6 +228,7 @@ class Runner:
         ref = self.task.ref
         if not await self._is_own():
             log.warning("task %s: its end (%s) is not ours to tell any more", ref.id, outcome.status)
+            await self._end_trace(outcome, "lost")
             return
         unsaved = await self._store(outcome)
         event = self._answer.last_event(outcome, **fields)
@@ -262,6 +241,19 @@ class Runner:
         if answer is None or answer < 0:
             log.warning("task %s: its end (%s) could not be recorded (%s)", ref.id, outcome.status, answer)
         self._answer.log_summary(outcome)
+        self._tools.meters.ended(outcome)
+        await self._end_trace(outcome, None if answer is not None and answer >= 0 else "lost")
+
+    def _begin_trace(self, request: ChatRequest, ready: Preparation) -> None:
+        queue_ms, url = self._answer.queue_ms, ready.trace_redis_url
+        self._trace = self._tools.traces.begin(self.task, request, ready.settings, queue_ms=queue_ms, redis_url=url)
+        if self._trace:
+            self._emitter.marks = self._trace.marks
+
+    async def _end_trace(self, outcome: Outcome, why: str | None) -> None:
+        """`why` the task's end is not this worker's to tell, where it is not."""
+        if self._trace:
+            await self._trace.end(Ended(outcome=outcome, by=self._by, is_told=why is None, why=why), self._emitter)
 
     async def _is_own(self) -> bool:
         """Whether the conversation may be written: not when another worker has the task meanwhile, or a reader has

@@ -15,6 +15,7 @@ from redis.exceptions import RedisError
 
 import ai_assistant
 from ai_assistant.core.errors import DoesNotExistError, ServiceUnavailableError
+from ai_assistant.core.metrics import Family
 from ai_assistant.core.ports import SiteOpener
 from ai_assistant.core.settings import Settings
 from ai_assistant.core.task import Task, TaskRef
@@ -26,12 +27,15 @@ from ai_assistant.streams.publisher import Publisher
 from ai_assistant.streams.queue import Entry, TaskQueue
 from ai_assistant.streams.settle import Settler
 from ai_assistant.streams.tasks import Tasks
+from ai_assistant.worker.chat_traces import ChatTraces
 from ai_assistant.worker.meters import Ledger, Meters
+from ai_assistant.worker.metrics_server import worker_families
 from ai_assistant.worker.options import WorkerOptions
 from ai_assistant.worker.recovery import recover_all, site_names
 from ai_assistant.worker.runner import Runner, Tools
 from ai_assistant.worker.site_thread import SiteThreads
 from ai_assistant.worker.supervisor import RETRY_S, Supervisor, first_of
+from ai_assistant.worker.traces import TraceConsumers
 from ai_assistant.worker.turns import request_of, writing
 from ai_assistant.worker.window import Window
 
@@ -81,8 +85,12 @@ class Worker:
             redis=self._client,
             keys=names.ScopeKeys(scope),
             meters=Meters(),
+            traces=ChatTraces((options.trace_redis_urls or (redis_url,))[0]),
         )
         self._running: dict[TaskRef, Runner] = {}
+        self._traces = TraceConsumers(
+            options.trace_redis_urls or (redis_url,), opener, options.traces, is_busy=lambda: bool(self._running)
+        )
         self._jobs: set[asyncio.Task[None]] = set()
         self._stopping = asyncio.Event()
         self._free = asyncio.Event()
@@ -100,6 +108,7 @@ class Worker:
     async def run(self) -> None:
         """Works until `stop` was called and everything running has ended or was handed over."""
         publishing = self._service("publisher", self._tools.publisher.run)
+        storing = self._service("traces", self._traces.run)
         services = [
             self._service("heartbeat", self._beat_loop),
             self._service("control", self._control_loop),
@@ -113,6 +122,9 @@ class Worker:
         finally:
             await end_tasks(services)
             await end_tasks([publishing])
+            await self._tools.traces.close()
+            self._traces.stop()
+            await asyncio.wait({storing})
             await self._close()
 
     def _service(self, name: str, loop: Callable[[], Awaitable[None]]) -> asyncio.Task[None]:
@@ -145,6 +157,11 @@ class Worker:
     def idle_s(self) -> float:
         """How long nothing has run and no conversation was being written; 0 while something is."""
         return 0.0 if self._running or self._jobs else time.monotonic() - self._busy_at
+
+    @property
+    def has_traces(self) -> bool:
+        """Whether traces wait to be stored; as of the last heartbeat."""
+        return self._traces.waiting > 0
 
     async def _take_loop(self) -> None:
         await self._queue.prepare()
@@ -326,6 +343,10 @@ class Worker:
             await client.aclose() if hasattr(client, "aclose") else await client.close()
         self._sync.close()
         log.info("worker %s has stopped after %d tasks", self.id, self._taken)
+
+    def families(self) -> list[Family]:
+        """The figures of this worker alone (`metrics_server`)."""
+        return worker_families(self.info(), {**self._ledger.totals(), **self._tools.meters.ends})
 
     def info(self) -> dict[str, Any]:
         """What the heartbeat says: shown by `status`."""

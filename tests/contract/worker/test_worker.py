@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import sqlite3
 import time
-from collections.abc import AsyncGenerator
 from contextlib import aclosing
 from pathlib import Path
 from typing import Any
@@ -19,7 +18,7 @@ from ai_assistant.core.conversation import Turn
 from ai_assistant.core.settings import Limits, Mode, Settings
 from ai_assistant.core.task import Task, TaskRef
 from ai_assistant.core.usage import Usage
-from ai_assistant.gateway.chunks import Chunk, Finish, TextDelta, ThinkingBlock, ToolCallDelta
+from ai_assistant.gateway.chunks import Finish, TextDelta, ThinkingBlock, ToolCallDelta
 from ai_assistant.gateway.gateway import Gateway
 from ai_assistant.streams import keys as names
 from ai_assistant.streams.tasks import Tasks
@@ -332,7 +331,7 @@ class Provider(Gateway):
         super().__init__()
         self._chunks = chunks
 
-    async def stream(self, request: Any, candidates: Any) -> AsyncGenerator[list[Chunk], None]:  # type: ignore[override]
+    async def stream(self, request: Any, candidates: Any, observer: Any = None) -> Any:
         for chunk in self._chunks:
             if isinstance(chunk, BaseException):
                 raise chunk
@@ -345,7 +344,7 @@ async def test_what_another_has_ended_is_not_written_again(tasks: Tasks, redis_u
     gate = asyncio.Event()
 
     class Slow(Provider):
-        async def stream(self, request: Any, candidates: Any) -> AsyncGenerator[list[Chunk], None]:  # type: ignore[override]
+        async def stream(self, request: Any, candidates: Any, observer: Any = None) -> Any:
             yield [TextDelta("half")]
             await gate.wait()
             yield [Finish(reason="stop")]

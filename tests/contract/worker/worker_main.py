@@ -40,6 +40,7 @@ class SqlAccess:
     def __init__(self, config: Config, work: UnitOfWork):
         self._config = config
         self.conversations = SqlConversations(work)
+        self.trace_redis_url = None
 
     def settings(self) -> Settings:
         """The test's settings."""
