@@ -20,7 +20,10 @@ after_uninstall = "ai_assistant.uninstall.after_uninstall"
 # `all` comes every four minutes (`scheduler_interval`) and leaves no rows behind. A cron job each minute would be a job
 # and a Scheduled Job Log per site and minute, and nothing needs it: workers sweep every two seconds, and who reads a
 # task settles it. The name is told from other apps' jobs by its last two parts, which are all that Frappe keeps of it.
-scheduler_events = {"all": ["ai_assistant.site.scheduled.tend_ai_tasks"]}
+scheduler_events = {
+    "all": ["ai_assistant.site.scheduled.tend_ai_tasks"],
+    "daily_long": ["ai_assistant.site.trace_retention.limit_ai_traces"],
+}
 
 permission_query_conditions = {
     "AI Conversation": "ai_assistant.permissions.conversation_query",
@@ -52,5 +55,6 @@ user_data_fields = [
 ]
 doc_events = {"Personal Data Deletion Request": {"on_change": "ai_assistant.site.privacy.forget_person"}}
 
-# Conversations are their users' own and are kept: no default_log_clearing_doctypes. AI Conversation can be added to
-# Log Settings by an admin who wants old ones to go.
+# Days after which traces go; Log Settings shows and changes it. Conversations are their users' own and are kept: AI
+# Conversation can be added there by an admin who wants old ones to go.
+default_log_clearing_doctypes = {"AI Trace": 30}

@@ -14,16 +14,23 @@ from ai_assistant.core.trace import PRIVATE
 
 TIMES: Final = ("started_at", "ended_at")
 LENGTHS: Final = ("input_chars", "output_chars", "reasoning_kept")
-HIDDEN: Final = frozenset({*PRIVATE, "creation", "modified", "modified_by", "owner", "idx", "docstatus", "search_text"})
-"""What no list and no tree holds: payloads, the search's own text, and Frappe's columns."""
-BOOKKEEPING: Final = frozenset({"name", "trace", "version", "segment_events", "producer", "user"})
-"""Of an observation: what its trace says already, and what only the writer needs."""
+INTERNAL: Final = frozenset(
+    {
+        *("creation", "modified", "modified_by", "owner", "idx", "docstatus"),
+        *("search_text", "places", "versions", "version", "known_numbers", "cost_known", "parent_span", "root"),
+    }
+)
+"""Frappe's columns, and what only the writer and the search need."""
+HIDDEN: Final = frozenset({*PRIVATE, *INTERNAL})
+"""What no list and no tree holds."""
+BOOKKEEPING: Final = frozenset({"name", "trace", "segment_events", "producer", "user"})
+"""Of an observation: what its trace says already, or what only the writer needs."""
 
 
 def shown_trace(row: Mapping[str, Any]) -> dict[str, Any]:
     """A trace without its payloads. `trace` is its id, `scores` a list."""
     found = {"trace": row["name"]} if "name" in row else {}
-    found |= {key: value for key, value in row.items() if key not in HIDDEN and key not in ("name", "places")}
+    found |= {key: value for key, value in row.items() if key not in HIDDEN and key != "name"}
     return with_times(found)
 
 

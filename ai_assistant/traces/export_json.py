@@ -9,15 +9,12 @@ from typing import IO, Any, Final
 import msgspec
 
 import ai_assistant
-from ai_assistant.core.trace_views import data_of
+from ai_assistant.core.trace_views import INTERNAL, data_of
 
 FORMAT: Final = "ai-assistant-trace"
 VERSION: Final = 1
 """Rises when a reader of the last one would be led astray; new members do not count."""
 JSON_COLUMNS: Final = frozenset({"metadata", "marks", "scores"})
-FRAPPES: Final = frozenset({"creation", "modified", "modified_by", "owner", "idx", "docstatus"})
-KEPT_APART: Final = frozenset({"name", "search_text", "places", "version"})
-"""Names, which `trace` and `span` say, and what only the writer and the search need."""
 
 
 def write_json(site: str, trace: Mapping[str, Any], observations: Iterable[Mapping[str, Any]], out: IO[bytes]) -> None:
@@ -41,5 +38,5 @@ def plain(row: Mapping[str, Any]) -> dict[str, Any]:
     return {
         key: data_of(value) if key in JSON_COLUMNS and isinstance(value, str) else value
         for key, value in row.items()
-        if key not in FRAPPES and key not in KEPT_APART and value is not None
+        if key not in INTERNAL and key != "name" and value is not None  # `trace` and `span` say the name
     }

@@ -13,7 +13,7 @@ from pathlib import Path
 
 from .app import NAME, App, dotted_name, parse, rule
 
-READERS = ("get_", "search_", "list_", "status", "metrics")
+READERS = ("get_", "search_", "list_", "export_", "status", "metrics")
 GUESTS = {"status"}
 HEAVY = ("litellm", "openai", "httpx", "aiohttp", "redis", "starlette", "uvicorn", "sqlalchemy", "socketio", "rich")
 STAND_IN = """
