@@ -160,6 +160,12 @@ def ingest_traces(
     return trace_feed.ingest_traces(current_host(), dict(locals()))
 
 
+@endpoint(methods=("POST",), reviewers=True)
+def otlp_traces() -> TextAnswer:
+    """Take in spans of OpenTelemetry: an OTLP/HTTP export, in protobuf or JSON."""
+    return trace_feed.otlp_traces(current_host())
+
+
 @endpoint(methods=("GET", "POST"), reviewers=True)
 def get_dead_letters(limit: int | str | None = None, before: str | None = None) -> Any:
     """Events of traces that could not be stored, and why; for reviewers and administrators."""

@@ -32,9 +32,10 @@ class Endpoint(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class TextAnswer(msgspec.Struct, frozen=True):
-    """What an endpoint gives that answers with plain text instead of `{"message": …}`."""
+    """What an endpoint gives that answers with a text, or with bytes of another protocol, instead of
+    `{"message": …}`."""
 
-    text: str
+    text: str | bytes
     content_type: str
 
 

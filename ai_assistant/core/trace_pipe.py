@@ -7,7 +7,18 @@ from typing import IO, Any, Literal, Protocol
 
 import msgspec
 
+from ai_assistant.core.errors import ValidationError
+
 ExportFormat = Literal["json", "otlp"]
+
+
+class OtlpError(ValidationError):
+    """An export of OpenTelemetry that cannot be taken; at an address of OTLP's own it is answered with `status`."""
+
+    def __init__(self, message: str, *, status: int = 400):
+        """`status`: 400, 413 or 415, as OTLP/HTTP has them."""
+        super().__init__(message)
+        self.status = status
 
 
 class TraceEntry(msgspec.Struct, frozen=True):
@@ -32,6 +43,20 @@ class TracePipe(Protocol):
         Raises ServiceUnavailableError where Redis is away or the stream is full: then nothing counts as sent, and
         sending all of it again later does no harm.
         """
+        ...
+
+    def take_otlp(self, media: str, body: bytes, *, user: str, is_trusted: bool) -> bytes:
+        """Takes an export of OpenTelemetry (OTLP/HTTP): `media` is its media type, `body` may be gzip. The traces are
+        the `user`'s; `is_trusted`: whether they may also continue another's. Gives the answer's body, of the same
+        media type.
+
+        Raises OtlpError, and ServiceUnavailableError as `send` does.
+        """
+        ...
+
+    def health(self) -> dict[str, Any]:
+        """For `status`: `trace_consumers`, the heartbeats of those that live, and `traces`, what waits and what was
+        lost. One round trip; never raises: that Redis is away is part of the answer."""
         ...
 
     def consumer(self) -> dict[str, Any]:

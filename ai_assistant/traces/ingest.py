@@ -154,7 +154,7 @@ class RedisTracePipe:
             return
         from ai_assistant.traces.otlp_export import write_otlp_json  # only this format needs it
 
-        write_otlp_json(trace, observations, out)
+        write_otlp_json(trace, observations, out, self._site)
 
 
 def entry_fields(producer: str, entry: TraceEntry, user: str | None) -> Any:
