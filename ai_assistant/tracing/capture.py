@@ -39,7 +39,7 @@ def as_text(value: Any, limit: int) -> tuple[str, bool]:
     try:
         if room_left(value, limit) >= 0:
             return _encode(value).decode(), False
-    except (TypeError, ValueError, RecursionError, RuntimeError):  # RuntimeError: another thread changed it meanwhile
+    except (TypeError, ValueError, OverflowError, RecursionError, RuntimeError):  # RuntimeError: another thread changed it meanwhile
         pass  # the copy below says what it is
     copier = Copier(limit)
     copied = copier.copy(value)
@@ -132,7 +132,8 @@ class Copier:
         for key, item in itertools.islice(items, MAX_ITEMS):
             if self._room < 0:
                 break
-            kept[self._text(key if isinstance(key, str) else short_repr(key))] = self.copy(item, depth)
+            name = self._text(key if isinstance(key, str) else short_repr(key))  # before what it names takes the room
+            kept[name] = self.copy(item, depth)
         return self._noted(kept, count)
 
     def _noted(self, kept: dict[str, Any], count: int) -> dict[str, Any]:

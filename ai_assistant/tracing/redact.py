@@ -49,7 +49,7 @@ VALUES: Final = re.compile(
     | \bgh[pousr]_[A-Za-z0-9]{20,} | \bgithub_pat_[A-Za-z0-9_]{20,} | \bglpat-[A-Za-z0-9_\-]{16,}
     | \bxox[abps]-[A-Za-z0-9\-]{10,}
     | \b(?:AKIA|ASIA)[0-9A-Z]{16}\b
-    | \beyJ[A-Za-z0-9_\-]{8,}\.[A-Za-z0-9_\-]{8,}\.[A-Za-z0-9_\-]*
+    | \beyJ[A-Za-z0-9_\-]{8,1000}\.[A-Za-z0-9_\-]{8,4000}\.[A-Za-z0-9_\-]*
     | \bhf_[A-Za-z0-9]{20,} | \bgsk_[A-Za-z0-9]{20,} | \bnpm_[A-Za-z0-9]{30,} | \bpypi-[A-Za-z0-9_\-]{30,}
     | \bya29\.[A-Za-z0-9_\-]{20,}
     | (?<=://)[^\s/:@"'\\]{0,128}:[^\s/@"'\\]{1,256}(?=@)
@@ -62,9 +62,9 @@ VALUES: Final = re.compile(
 
 PAIRS: Final = re.compile(
     r"""(?ix)
-    (\\?["']?\b(?:[a-z0-9]+[_-])*(?:api[_-]?key|access[_-]?key|secret(?:[_-]?key)?|passwo?r?d|passwd|passphrase|authorization
+    (\\?["']?\b(?:[a-z0-9]{1,30}[_-]){0,4}(?:api[_-]?key|access[_-]?key|secret(?:[_-]?key)?|passwo?r?d|passwd|passphrase|authorization
       |(?:access|refresh|auth|session)[_-]?token|private[_-]?key|(?:set-)?cookie|sid)\\?["']?\s*[=:]\s*)
-    (?:\\?"(?:[^"\\]|\\.)*?\\?"|'[^']*'|(?:(?:bearer|basic|token)\s+)?[^\s,;&"'\\{}\[\]()<>]{4,})
+    (?:\\?"(?:[^"\\]|\\.)*?(?:\\?"|\Z)|'[^']*(?:'|\Z)|(?:(?:bearer|basic|token)\s+)?[^\s,;&"'\\{}\[\]()<>]{4,})
     """
 )
 """`name: value` and `name=value` within text: a header, a query, a line of a configuration, JSON within JSON."""

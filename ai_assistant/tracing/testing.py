@@ -19,6 +19,7 @@ from ai_assistant.tracing.client import Client
 from ai_assistant.tracing.ids import Ids
 from ai_assistant.tracing.settings import settings_from
 from ai_assistant.tracing.sinks.memory import MemorySink
+from ai_assistant.tracing.threads import propagate
 
 START_US = 1_700_000_000_000_000
 """2023-11-14T22:13:20Z: when a `FixedClock` begins."""
@@ -113,6 +114,7 @@ def recorded(*, fixed: bool = True, **given: Any) -> Iterator[MemoryExporter]:
         raise ValueError("; ".join(problems))
     exporter = MemoryExporter()
     exporter.client = Client(settings, exporter, **({"ids": FixedIds(), "clock": FixedClock()} if fixed else {}))
+    propagate()
     before = state.client()
     state.swap(exporter.client)
     try:

@@ -1,0 +1,341 @@
+"""`@traced` on everything that can be called: what is noted, and that the function stays what it was."""
+
+from __future__ import annotations
+
+import asyncio
+import gc
+import inspect
+import threading
+from concurrent.futures import ThreadPoolExecutor
+
+import pytest
+
+from ai_assistant import tracing
+from ai_assistant.tracing import testing
+from ai_assistant.tracing.settings import SettingError
+
+
+@pytest.fixture
+def traces():
+    with testing.recorded() as found:
+        yield found
+
+
+def test_a_function_with_its_arguments_and_result(traces):
+    @tracing.traced
+    def add(a, b=2, *rest, c=3, **more):
+        """Adds."""
+        return {"sum": a + b}
+
+    assert add(1, 5, 7, c=4, d=6) == {"sum": 6}
+    row = traces.named("test_a_function_with_its_arguments_and_result.add")
+    assert row["input"] == '{"a":1,"b":5,"args":[7],"c":4,"d":6}'
+    assert row["output"] == '{"sum":6}'
+    assert (row["type"], row["status"], row["parent"]) == ("span", "completed", "")
+    assert row["ended_at"] > row["started_at"]
+    assert add.__doc__ == "Adds."
+    assert list(inspect.signature(add).parameters) == ["a", "b", "rest", "c", "more"]
+
+
+def test_names_types_and_columns(traces):
+    @tracing.traced("label", type="tool", model="m-1", metadata={"k": 1}, team="blue")
+    def f():
+        return None
+
+    f()
+    row = traces.named("label")
+    assert (row["type"], row["model"], row["metadata"]) == ("tool", "m-1", '{"k":1,"team":"blue"}')
+    assert "output" not in row
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ({"type": "thing"}, "type: must be one of"),
+        ({"sample_rate": 2}, "sample_rate: must be from 0 to 1"),
+        ({"capture_input": "perhaps"}, "capture_input: must be true or false"),
+        ({"reasoning_max_length": -1}, "reasoning_max_length: must be from 0"),
+    ],
+)
+def test_wrong_options_are_told_when_the_program_starts(options, message):
+    with pytest.raises(SettingError, match=message):
+        tracing.traced(**options)
+
+
+def test_methods_do_not_note_self_and_keep_their_kind(traces):
+    class Thing:
+        @tracing.traced
+        def method(self, x):
+            return x
+
+        @tracing.traced
+        @staticmethod
+        def static(x):
+            return x
+
+        @tracing.traced
+        @classmethod
+        def of_class(cls, x):
+            return cls.__name__ + x
+
+    assert Thing().method("m") == "m"
+    assert Thing.static("s") == "s"
+    assert Thing.of_class("c") == "Thingc"
+    assert [row["input"] for row in traces.observations()] == ['{"x":"m"}', '{"x":"s"}', '{"x":"c"}']
+
+
+def test_an_exception_is_recorded_and_goes_on(traces):
+    @tracing.traced
+    def fail():
+        raise LookupError("not there")
+
+    with pytest.raises(LookupError):
+        fail()
+    row = traces.observations()[0]
+    assert (row["status"], row["error_type"], row["error_message"], row["level"]) == (
+        "failed", "LookupError", "not there", "error",
+    )  # fmt: skip
+    assert "raise LookupError" in row["error_stack"]
+
+
+async def test_a_coroutine_and_its_children(traces):
+    @tracing.traced
+    async def leaf(n):
+        await asyncio.sleep(0)
+        return n
+
+    @tracing.traced
+    async def root():
+        return await asyncio.gather(*(leaf(n) for n in range(3)))
+
+    assert await root() == [0, 1, 2]
+    assert inspect.iscoroutinefunction(root)
+    name = "test_a_coroutine_and_its_children"
+    await asyncio.to_thread(traces.client.flush)
+    assert traces.tree() == [f"{name}.root", *[f"  {name}.leaf"] * 3]
+
+
+async def test_a_cancelled_coroutine(traces):
+    @tracing.traced
+    async def forever():
+        await asyncio.sleep(3600)
+
+    task = asyncio.ensure_future(forever())
+    await asyncio.sleep(0)
+    task.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await task
+    row = (await asyncio.to_thread(traces.observations))[0]
+    assert row["status"] == "cancelled"
+    assert "error_type" not in row
+
+
+def test_a_generator_keeps_its_context_and_leaves_none_behind(traces):
+    seen = []
+
+    @tracing.traced
+    def numbers(n):
+        for i in range(n):
+            seen.append(tracing.current().id)
+            tracing.event(f"at {i}")
+            received = yield i
+            seen.append(received)
+        return "done"
+
+    @tracing.traced("consumer")
+    def consume():
+        mine = tracing.current().id
+        generator = numbers(2)
+        assert next(generator) == 0
+        assert tracing.current().id == mine
+        assert generator.send("hello") == 1
+        assert tracing.current().id == mine
+        with pytest.raises(StopIteration) as stop:
+            next(generator)
+        assert stop.value.value == "done"
+
+    consume()
+    row = next(row for row in traces.observations() if row["title"].endswith(".numbers"))
+    assert seen == [row["span"], "hello", row["span"], None]
+    assert (row["status"], row["output"]) == ("completed", "done")
+    assert [line.strip() for line in traces.tree()][2:] == ["at 0", "at 1"]
+
+
+def test_a_generator_that_is_left_unfinished_closes_its_observation(traces):
+    closed = []
+
+    @tracing.traced
+    def letters():
+        try:
+            yield "a"
+            yield "b"
+        finally:
+            closed.append(tracing.current().is_recording)
+
+    for _ in letters():
+        break
+    gc.collect()
+    row = traces.observations()[0]
+    assert (row["status"], row["output"]) == ("cancelled", "a")
+    assert closed == [True]
+
+
+def test_a_generator_that_raises_and_one_that_is_thrown_into(traces):
+    @tracing.traced("raises")
+    def raises():
+        yield 1
+        raise KeyError("x")
+
+    with pytest.raises(KeyError):
+        list(raises())
+    assert (traces.named("raises")["status"], traces.named("raises")["output"]) == ("failed", "[1]")
+
+    @tracing.traced("catches")
+    def catches():
+        try:
+            yield 1
+        except ValueError:
+            yield 2
+
+    generator = catches()
+    assert next(generator) == 1
+    assert generator.throw(ValueError("thrown in")) == 2
+    assert list(generator) == []
+    assert traces.named("catches")["status"] == "completed"
+
+
+def test_a_generator_that_is_never_asked_begins_nothing(traces):
+    @tracing.traced
+    def never():
+        yield 1
+
+    never()
+    assert traces.observations() == []
+
+
+async def test_an_async_generator(traces):
+    @tracing.traced("stream")
+    async def stream():
+        for piece in ("Hel", "lo"):
+            await asyncio.sleep(0)
+            assert tracing.current().is_recording
+            yield piece
+
+    assert [piece async for piece in stream()] == ["Hel", "lo"]
+    row = await asyncio.to_thread(traces.named, "stream")
+    assert (row["status"], row["output"]) == ("completed", "Hello")
+    assert inspect.isasyncgen(stream())
+
+
+async def test_an_async_generator_that_is_closed_early(traces):
+    @tracing.traced("stream")
+    async def stream():
+        yield 1
+        yield 2
+
+    generator = stream()
+    assert await generator.__anext__() == 1
+    await generator.aclose()
+    assert (await asyncio.to_thread(traces.named, "stream"))["status"] == "cancelled"
+
+
+def test_as_a_context_manager(traces):
+    with tracing.traced("step", type="agent") as span:
+        span.update(output="x")
+        with pytest.raises(ZeroDivisionError), tracing.span("inner"):
+            raise ZeroDivisionError
+    assert traces.tree() == ["step", "  inner"]
+    assert traces.named("inner")["status"] == "failed"
+    assert traces.named("step")["status"] == "completed"
+
+
+async def test_as_an_async_context_manager(traces):
+    async with tracing.span("outer"), tracing.traced("inner"):
+        await asyncio.sleep(0)
+    assert (await asyncio.to_thread(traces.tree)) == ["outer", "  inner"]
+
+
+def test_settings_of_one_function_are_its_own(traces):
+    @tracing.traced("inner")
+    def inner(word):
+        tracing.current().append_reasoning("0123456789")
+        return word
+
+    @tracing.traced("outer", capture_input=False, capture_output=False, reasoning_max_length=4)
+    def outer(word):
+        tracing.current().append_reasoning("0123456789")
+        return inner(word)
+
+    outer("s")
+    assert {"input", "output"}.isdisjoint(traces.named("outer"))
+    row = traces.named("outer")
+    assert (row["reasoning"], row["reasoning_chars"], row["reasoning_truncated"]) == ("0123", 10, 1)
+    assert traces.named("inner")["input"] == '{"word":"s"}'
+    assert traces.named("inner")["reasoning_truncated"] == 0
+
+
+def test_threads_and_pools_go_on_below_who_started_them(traces):
+    @tracing.traced("work")
+    def work():
+        return tracing.current().parent_id
+
+    with tracing.span("root") as root:
+        with ThreadPoolExecutor(2) as pool:
+            assert {pool.submit(work).result() for _ in range(4)} == {root.id}
+        thread = threading.Thread(target=work)
+        thread.start()
+        thread.join()
+    work()
+    assert traces.tree() == ["root", *["  work"] * 5, "work"]
+
+
+def test_sampling_keeps_or_leaves_whole_traces():
+    @tracing.traced("leaf")
+    def leaf():
+        return tracing.traceparent()
+
+    @tracing.traced("root")
+    def root():
+        return leaf()
+
+    with testing.recorded(fixed=False, sample_rate=0.5) as traces:
+        headers = [root() for _ in range(200)]
+    kept = {row["trace"] for row in traces.observations()}
+    assert 60 < len(kept) < 140
+    assert len(traces.observations()) == 2 * len(kept)
+    assert {header[3:35] for header in headers if header.endswith("-01")} == kept
+
+
+def test_where_nothing_is_traced_nothing_happens():
+    @tracing.traced
+    def f(x):
+        tracing.update(output=1)
+        tracing.event("e")
+        tracing.progress(1, 2)
+        tracing.score("s", 1)
+        tracing.set_trace(user="u")
+        with tracing.span("s") as span:
+            span.fail(ValueError())
+        return x
+
+    with testing.recorded(enabled=False) as traces:
+        assert f(1) == 1
+        assert tracing.traceparent() == ""
+    assert traces.events == []
+
+
+def test_a_failure_of_tracing_is_counted_and_never_the_programs(traces, caplog):
+    class Bad:
+        def __int__(self):
+            raise RuntimeError("bad")
+
+    @tracing.traced("f")
+    def f():
+        tracing.update(prompt_tokens=Bad())
+        tracing.update(cost="many")
+        return 1
+
+    assert f() == 1
+    assert tracing.status()["errors"] == 2
+    assert "update failed" in caplog.text
+    assert traces.named("f")["status"] == "completed"
