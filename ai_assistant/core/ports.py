@@ -12,10 +12,10 @@ from typing import Any, Protocol
 from ai_assistant.core.conversation import ConversationSummary, FinalMessage, StoredMessage, Turn, Unfinished
 from ai_assistant.core.metrics import Family
 from ai_assistant.core.model import ModelConfig, ModelFacts
+from ai_assistant.core.otel import OtelConfig
 from ai_assistant.core.session import User
 from ai_assistant.core.settings import Settings
 from ai_assistant.core.task import TaskRef
-from ai_assistant.core.trace_ports import TraceStore
 from ai_assistant.core.trace_pipe import TracePipe
 from ai_assistant.core.trace_ports import TraceStore
 
@@ -83,8 +83,8 @@ class SiteAccess(Protocol):
         ...
 
     @property
-    def traces(self) -> TraceStore:
-        """The site's traces."""
+    def otel(self) -> OtelConfig | None:
+        """Where the site's observations go as spans of OpenTelemetry; `None`: nowhere. Raises ConfigError."""
         ...
 
     @property

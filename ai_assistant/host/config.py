@@ -15,9 +15,11 @@ import msgspec
 
 from ai_assistant.core.errors import ConfigError
 from ai_assistant.core.model import ModelConfig
+from ai_assistant.core.otel import OtelConfig
 from ai_assistant.core.settings import Settings
 from ai_assistant.host.config_metrics import MetricsConfig, metrics_of
 from ai_assistant.host.config_models import DEMO_MODEL, models_of_environment, models_of_file
+from ai_assistant.host.config_otel import otel_of
 from ai_assistant.host.config_settings import settings_of
 from ai_assistant.host.config_table import ConfigTable
 from ai_assistant.host.config_traces import TraceConfig, traces_of
@@ -46,7 +48,7 @@ ENVIRONMENT = {
 """Each variable and the key it stands for; a later one wins. Lists are separated by commas. Besides these:
 `AI_ASSISTANT_CONFIG` (path of the file), `AI_ASSISTANT_ADMIN_PASSWORD` (Administrator's password),
 `AI_ASSISTANT_OLLAMA_MODELS` (names, with commas), and, where the file has no `[[models]]`, `ANTHROPIC_API_KEY`,
-`OPENAI_API_KEY`, `DEEPSEEK_API_KEY` and `OLLAMA_HOST`."""
+`OPENAI_API_KEY`, `DEEPSEEK_API_KEY` and `OLLAMA_HOST`; and OpenTelemetry's own (`core.otel`), which win over `[otel]`."""
 
 _SITE = re.compile(r"(?=.{1,253}$)[a-z0-9]([a-z0-9-]*[a-z0-9])?(\.[a-z0-9]([a-z0-9-]*[a-z0-9])?)*")
 _HOST = re.compile(r"[A-Za-z0-9.:\-\[\]]{1,253}")
@@ -74,6 +76,7 @@ class HostConfig(msgspec.Struct, frozen=True, kw_only=True):
     admin_password: str | None = None
     metrics: MetricsConfig = MetricsConfig()
     traces: TraceConfig = TraceConfig()
+    otel: OtelConfig = OtelConfig()
     source: Path | None = None
     """The file it came from."""
 
@@ -135,6 +138,7 @@ def load_config(
         admin_password=_admin_password(environ),
         metrics=metrics_of(root),
         traces=traces_of(root),
+        otel=otel_of(root, environ),
         source=source,
     )
     root.done()

@@ -8,10 +8,12 @@ from typing import Any
 import frappe
 
 from ai_assistant.core.model import ModelConfig
+from ai_assistant.core.otel import OtelConfig
 from ai_assistant.core.ports import ConversationStore
 from ai_assistant.core.settings import Limits, Mode, Settings
 from ai_assistant.site.conversations import SiteConversations
 from ai_assistant.site.models import known_models, parsed_parameters, stored_models
+from ai_assistant.site.otel import site_otel
 from ai_assistant.site.tracing import REDIS_KEY
 
 SETTINGS = "AI Assistant Settings"
@@ -45,6 +47,11 @@ class SiteStores:
     @cached_property
     def _models(self) -> dict[str, ModelConfig]:
         return stored_models(with_keys=True) if self._with_keys else known_models()
+
+    @property
+    def otel(self) -> OtelConfig:
+        """Where the site's observations go as spans, by its configuration."""
+        return site_otel()
 
     @property
     def trace_redis_url(self) -> str | None:

@@ -24,7 +24,7 @@ from ai_assistant.core.trace_keys import SITES
 from ai_assistant.streams.connection import end_tasks, worker_client
 from ai_assistant.traces.consumer_batch import Units
 from ai_assistant.traces.consumer_options import ConsumerOptions
-from ai_assistant.traces.consumer_site import SiteConsumer
+from ai_assistant.traces.consumer_site import OnEnded, SiteConsumer
 from ai_assistant.traces.heartbeat import gone
 from ai_assistant.traces.intake import Intake
 from ai_assistant.traces.keeper import ProducerKeeper
@@ -54,9 +54,10 @@ class Consumer:
         *,
         options: ConsumerOptions = ConsumerOptions(),  # noqa: B008  # frozen
         is_busy: Callable[[], bool] = lambda: False,
+        on_ended: OnEnded | None = None,
     ):
         """`units`: opens units of work, each site's in a thread of its own, which nothing else must wait for.
-        `is_busy`: whether the process has more urgent things to do."""
+        `is_busy`: whether the process has more urgent things to do. `on_ended`: who wants to know what has ended."""
         self.id = f"{socket.gethostname()}:{os.getpid()}:{uuid.uuid4().hex[:8]}"
         self.options = options
         self.ready = asyncio.Event()
@@ -65,6 +66,7 @@ class Consumer:
         self._units = units
         self._keeper = keeper
         self._is_busy = is_busy
+        self._on_ended = on_ended
         self._stopping = asyncio.Event()
         self._sites: dict[str, SiteConsumer] = {}
         self._loops: dict[str, asyncio.Task[None]] = {}
@@ -121,7 +123,15 @@ class Consumer:
         if site in self._sites or time.monotonic() < self._refused.get(site, 0.0):
             return
         intake = Intake(self._client, site, self.id, self.options)
-        one = SiteConsumer(site, intake, self._units, self.options, stopping=self._stopping, is_busy=self._is_busy)
+        one = SiteConsumer(
+            site,
+            intake,
+            self._units,
+            self.options,
+            stopping=self._stopping,
+            is_busy=self._is_busy,
+            on_ended=self._on_ended,
+        )
         self._sites[site] = one
         self._loops[site] = asyncio.create_task(self._keep(one), name=f"traces of {site}")
 

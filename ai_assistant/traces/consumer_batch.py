@@ -61,6 +61,8 @@ class Outcome(msgspec.Struct):
     duplicates: int = 0
     dropped: int = 0
     failures: int = 0
+    ended: list[str] = []
+    """Names of observations that have ended, dead letters among them."""
 
     def counts(self, took_us: int) -> dict[str, int]:
         """What it adds to the totals (`health.COUNTS`)."""
@@ -78,9 +80,11 @@ class Outcome(msgspec.Struct):
 class BatchStore:
     """Stores the entries of one read. To be used once."""
 
-    def __init__(self, units: Units, site: str, batch_events: int):
-        """`batch_events`: about how many events one transaction takes."""
+    def __init__(self, units: Units, site: str, batch_events: int, *, is_patient: bool = True):
+        """`batch_events`: about how many events one transaction takes. `is_patient`: whether an error of a database
+        that is away is believed; else it is looked whether an event is behind it."""
         self._units = units
+        self._is_patient = is_patient
         self._site = site
         self._limit = batch_events
         self._outcome = Outcome()
@@ -115,10 +119,14 @@ class BatchStore:
         """Does the work of storing these pieces; halves them where that fails."""
         try:
             self._count(await self._units.run(self._site, work), pieces())
-        except (ServiceUnavailableError, DoesNotExistError):
-            raise
         except Exception as error:  # noqa: BLE001  # whatever a host's database raises
+            self._pass_on(error)
             await self._in_halves(pieces() if self._opened else [], error)
+
+    def _pass_on(self, error: Exception) -> None:
+        """Raises what is no fault of the events."""
+        if isinstance(error, DoesNotExistError) or (isinstance(error, ServiceUnavailableError) and self._is_patient):
+            raise error
 
     async def _in_halves(self, pieces: list[Piece], error: Exception) -> None:
         """What to do with events that could not be stored together."""
@@ -148,10 +156,8 @@ class BatchStore:
         """Stores one event, or makes it a dead letter."""
         try:
             self._count(await self._units.run(self._site, functools.partial(applied, [piece])), [piece])
-            return
-        except (ServiceUnavailableError, DoesNotExistError):
-            raise
         except Exception as error:  # noqa: BLE001  # whatever a host's database raises
+            self._pass_on(error)
             event = piece.events[0]
             log.error("event %d of %s cannot be stored: %s", event.number, piece.producer, words(error))
             self._outcome.letters.append(event_letter(piece, event, error))
@@ -163,9 +169,15 @@ class BatchStore:
         outcome.duplicates += result.duplicates
         if not result.duplicates:
             outcome.dropped += sum(dropped_in(event) for piece in pieces for event in piece.events)
+        outcome.ended += ended_in(pieces)
         by_event = {id(event): piece for piece in pieces for event in piece.events}
         for each in result.rejected:
             outcome.letters.append(event_letter(by_event[id(each.event)], each.event, each.error))
+
+
+def ended_in(pieces: Sequence[Piece]) -> list[str]:
+    """Names of the observations that these events end."""
+    return [event.trace + event.span for piece in pieces for event in piece.events if event.kind in ("end", "whole")]
 
 
 def applied(pieces: Sequence[Piece], access: SiteAccess) -> writer.Applied:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any, Final
 
 from ai_assistant.core.errors import DoesNotExistError, ServiceUnavailableError
@@ -16,6 +16,10 @@ from ai_assistant.traces.intake import Backlog, Entry, Intake
 
 log = logging.getLogger("ai_assistant.traces")
 
+OnEnded = Callable[[str, Sequence[str]], None]
+"""Takes a site and names of observations, each a trace id and a span id; must not block."""
+SUSPICIOUS: Final = 10
+"""After so many failures of the database, one after the other, it is looked whether an event is behind them."""
 LOG_EVERY: Final = 20
 """One of so many failures of the database, one after the other, is logged."""
 
@@ -32,8 +36,10 @@ class SiteConsumer:
         *,
         stopping: asyncio.Event,
         is_busy: Callable[[], bool],
+        on_ended: OnEnded | None = None,
     ):
-        """`is_busy`: whether the process has something to do that must not wait for traces."""
+        """`is_busy`: whether the process has something to do that must not wait for traces. `on_ended`: who wants to
+        know what has ended, once it is stored."""
         self.site = site
         self.intake = intake
         self.served = Served()
@@ -45,6 +51,7 @@ class SiteConsumer:
         self._options = options
         self._stopping = stopping
         self._is_busy = is_busy
+        self._on_ended = on_ended
         self.is_open = False
         """Whether a unit of work on the site has succeeded."""
         self._has_own = True  # what an earlier run of the loop has read and not settled
@@ -97,7 +104,7 @@ class SiteConsumer:
     async def _store(self, entries: list[Entry]) -> None:
         self.waiting = max(self.waiting, len(entries))
         began = time.monotonic()
-        batch = BatchStore(self._units, self.site, self._options.batch_events)
+        batch = BatchStore(self._units, self.site, self._options.batch_events, is_patient=self._failed < SUSPICIOUS)
         try:
             result = await batch.store(entries)
         except ServiceUnavailableError as error:
@@ -109,6 +116,8 @@ class SiteConsumer:
         counts = result.counts(int(took * 1e6))
         await self.intake.settle(entries, result.letters, counts)
         self._note(counts, took)
+        if self._on_ended and result.ended:
+            self._on_ended(self.site, result.ended)
         if self._is_busy():
             await asyncio.sleep(min(took, self._options.busy_pause_s))
 

@@ -51,7 +51,7 @@ def span_of(row: Row, trace: Row, *, content: bool) -> dict[str, Any]:
         attributes[f"{PREFIX}.title"] = row.get("title")
     failed = row.get("status") in ("failed", "interrupted")
     return {
-        "traceId": row["trace"],
+        "traceId": row.get("trace") or trace["name"],
         "spanId": row["span"],
         "parentSpanId": row.get("parent") or "",
         "flags": SAMPLED,

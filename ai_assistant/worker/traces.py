@@ -3,11 +3,16 @@
 from __future__ import annotations
 
 import asyncio
+import os
+import socket
+import uuid
 from collections.abc import Callable, Iterable
 
 from ai_assistant.core.ports import SiteOpener
+from ai_assistant.streams.connection import end_tasks
 from ai_assistant.traces.consumer import Consumer
 from ai_assistant.traces.consumer_options import ConsumerOptions
+from ai_assistant.traces.otlp_sender import OtlpSender
 from ai_assistant.worker.site_thread import SiteThreads
 from ai_assistant.worker.supervisor import Supervisor
 
@@ -25,17 +30,31 @@ class TraceConsumers:
     ):
         """`options` of `None`: there is none. `is_busy`: whether the process has more urgent things to do."""
         self.supervisor = Supervisor()
+        # with threads of its own: storing must not wait for what goes out
+        self.sender = OtlpSender(SiteThreads(opener), f"{socket.gethostname()}:{os.getpid()}:{uuid.uuid4().hex[:8]}")
         self.consumers: list[Consumer] = []
         for url in dict.fromkeys(redis_urls if options else ()):
             # with threads of its own: a chat's unit of work must not wait for a batch of traces
             threads = SiteThreads(opener)
             self.consumers.append(
-                Consumer(url, threads, self.supervisor, options=options or ConsumerOptions(), is_busy=is_busy)
+                Consumer(
+                    url,
+                    threads,
+                    self.supervisor,
+                    options=options or ConsumerOptions(),
+                    is_busy=is_busy,
+                    on_ended=self.sender.offer,
+                )
             )
 
     async def run(self) -> None:
-        """Works until `stop`."""
-        await asyncio.gather(*(consumer.run() for consumer in self.consumers))
+        """Works until `stop`; then sends to OpenTelemetry what waits, within a few seconds."""
+        sending = asyncio.create_task(self.supervisor.keep("OpenTelemetry", self.sender.run), name="OpenTelemetry")
+        try:
+            await asyncio.gather(*(consumer.run() for consumer in self.consumers))
+            await self.sender.finish()
+        finally:
+            await end_tasks([sending])
 
     def stop(self) -> None:
         """Asks them to end after the batches that they have."""
