@@ -14,7 +14,7 @@ from typing import Any, Final, TypeVar
 import msgspec
 
 from ai_assistant.core.chat import ChatRequest
-from ai_assistant.core.conversation import title_of
+from ai_assistant.core.conversation import plain_text, title_of
 from ai_assistant.core.errors import ChatError
 from ai_assistant.core.task import Outcome, Task
 from ai_assistant.gateway.chunks import Finish
@@ -29,6 +29,8 @@ from ai_assistant.worker.emitter import Emitter
 SOURCE: Final = "chat"
 END_TIMEOUT_S: Final = 5.0
 """How long the end of a trace may keep its task's runner."""
+TITLE_CHARS: Final = 1000
+"""Characters of a message that are looked at for its first line."""
 LARGE_ANSWER: Final = 32 * 1024
 """Characters of an answer, or of its marks, beyond which a thread writes them down."""
 
@@ -105,7 +107,9 @@ class ChatTrace:
     def _title(self) -> str | None:
         """The first line of the last message of the user's."""
         asked = [message for message in self._request.messages if message.get("role") == "user"]
-        return title_of(asked[-1:]) if asked and self._with_content else None
+        if not (asked and self._with_content):
+            return None
+        return title_of([{"role": "user", "content": plain_text(asked[-1].get("content"))[:TITLE_CHARS]}])
 
     def _input(self) -> Any:
         return without_media(self._request.messages) if self._with_content else None
