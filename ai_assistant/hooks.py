@@ -28,16 +28,27 @@ scheduler_events = {
 permission_query_conditions = {
     "AI Conversation": "ai_assistant.permissions.conversation_query",
     "AI Message": "ai_assistant.permissions.message_query",
+    "AI Trace": "ai_assistant.trace_permissions.trace_query",
+    "AI Observation": "ai_assistant.trace_permissions.observation_query",
+    "AI Trace Tag": "ai_assistant.trace_permissions.tag_query",
 }
 has_permission = {
     "AI Conversation": "ai_assistant.permissions.has_conversation_permission",
     "AI Message": "ai_assistant.permissions.has_message_permission",
+    "AI Trace": "ai_assistant.trace_permissions.has_trace_permission",
+    "AI Observation": "ai_assistant.trace_permissions.has_observation_permission",
+    "AI Trace Tag": "ai_assistant.trace_permissions.has_tag_permission",
 }
+
+# users, conversations and documents that a trace mentions can still be deleted
+ignore_links_on_delete = ["AI Trace", "AI Observation", "AI Trace Producer", "AI Trace View"]
 
 # v15.55.1 gives rows of any DocType away by these, whatever the rules above say: see site/guards.py
 standard_queries = {
     "AI Conversation": "ai_assistant.site.guards.search_links",
     "AI Message": "ai_assistant.site.guards.search_links",
+    "AI Trace": "ai_assistant.site.guards.search_links",
+    "AI Observation": "ai_assistant.site.guards.search_links",
 }
 override_whitelisted_methods = {
     "frappe.client.get_count": "ai_assistant.site.guards.get_count",
@@ -48,13 +59,15 @@ override_whitelisted_methods = {
     ),
 }
 
-# what Frappe blanks when a person asks for the deletion of personal data, before the conversations go altogether
+# what Frappe blanks when a person asks for the deletion of personal data, before it goes altogether
 user_data_fields = [
     {"doctype": "AI Conversation", "filter_by": "owner", "redact_fields": ["title"]},
     {"doctype": "AI Message", "filter_by": "owner", "redact_fields": ["content", "reasoning"]},
+    {"doctype": "AI Trace", "filter_by": "user", "redact_fields": ["title", "input", "output", "reasoning"]},
+    {"doctype": "AI Observation", "filter_by": "user", "redact_fields": ["title", "input", "output", "reasoning"]},
 ]
 doc_events = {"Personal Data Deletion Request": {"on_change": "ai_assistant.site.privacy.forget_person"}}
 
 # Days after which traces go; Log Settings shows and changes it. Conversations are their users' own and are kept: AI
 # Conversation can be added there by an admin who wants old ones to go.
-default_log_clearing_doctypes = {"AI Trace": 30}
+default_log_clearing_doctypes = {"AI Trace": 30, "AI Trace Producer": 90}

@@ -6,7 +6,7 @@ import frappe
 
 from ai_assistant.core.settings import Settings
 
-ROLES = ("AI User", "AI Manager")
+ROLES = ("AI User", "AI Manager", "AI Trace Reviewer")
 MADE_ROLES = "ai_assistant_made_roles"
 """The site-wide default that says which of the roles this app made: `uninstall.py` takes away no others."""
 
@@ -23,7 +23,8 @@ def after_install():
 
 
 def make_roles():
-    """AI User chats and reads their own conversations; AI Manager configures, and reads everybody's."""
+    """AI User chats, and reads their own conversations and traces; AI Manager configures, and reads everybody's
+    conversations; AI Trace Reviewer reads everybody's traces."""
     made = made_roles()
     for role in ROLES:
         if not frappe.db.exists("Role", role):

@@ -196,7 +196,8 @@ def remove_redis_keys():
 
 
 def forget_tasks(tasks, site):
-    """Takes the tasks of `site` out of what the bench shares, and deletes their keys."""
+    """Takes the tasks of `site` out of what the bench shares, and deletes their keys and those of its traces."""
+    from ai_assistant.core.trace_keys import SITES
     from ai_assistant.streams.keys import PREFIX, decode_ref
 
     client, shared = tasks.client, tasks.keys
@@ -207,6 +208,7 @@ def forget_tasks(tasks, site):
         gone = [member for member in client.zrange(members, 0, -1) if decode_ref(member).site == site]
         if gone:
             client.zrem(members, *gone)
+    client.srem(SITES, site)
     pattern = f"{PREFIX}:{site}:".translate(GLOB) + "*"
     for key in client.scan_iter(pattern, count=1000):
         client.unlink(key)

@@ -83,6 +83,10 @@ class Totals(msgspec.Struct, kw_only=True):
     """Of the root, else of the first observation that failed."""
     words: str = ""
     """Names and errors of its observations, each once: what the full-text search looks through."""
+    lost: int = 0
+    """Those that nobody will end, since their producer has died."""
+    first_title: str | None = None
+    """Of the first observation that has one."""
 
 
 class TraceHead(msgspec.Struct, kw_only=True):
@@ -93,6 +97,22 @@ class TraceHead(msgspec.Struct, kw_only=True):
     """Which events it has, `{"<producer>/<segment>": "1-57,59"}` as JSON: see `traces.ranges`."""
     observations: int = 0
     status: str = "running"
+    title: str | None = None
+    versions: str = ""
+    """Which of its columns an event has said, and which event: see `traces.rows`."""
+    started_at: int | None = None
+    root: str | None = None
+    """Span id of the observation that its title, status and payloads are taken from."""
+    search_text: str = ""
+
+
+class StoredVersion(msgspec.Struct, kw_only=True):
+    """What a writer must know of a stored observation before it changes it."""
+
+    versions: str
+    version: int
+    started_at: int | None
+    ended_at: int | None
 
 
 class ProducerHead(msgspec.Struct, kw_only=True):
@@ -106,6 +126,12 @@ class ProducerHead(msgspec.Struct, kw_only=True):
     """The highest number that it is known to have given."""
     ended: int = 0
     """1 after its last word."""
+    last_at: int | None = None
+    """When its latest event happened, by its own clock."""
+    heard_at: int | None = None
+    """When something of it was stored last."""
+    user: str | None = None
+    """In whose name its events came over HTTP; `None`: a trusted program."""
 
 
 class TraceFilter(msgspec.Struct, kw_only=True, frozen=True):

@@ -6,11 +6,12 @@ in `traces.writer`. Rows are dicts by the columns of AI Trace and AI Observation
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from typing import Any, Protocol
 
 from ai_assistant.core.session import User
-from ai_assistant.core.trace import Page, ProducerHead, Totals, TraceFilter, TraceHead
+from ai_assistant.core.trace import Page, ProducerHead, StoredVersion, Totals, TraceFilter, TraceHead
+from ai_assistant.core.trace_statistics import TraceStatistics
 
 
 class TraceWrites(Protocol):
@@ -24,12 +25,13 @@ class TraceWrites(Protocol):
         cannot deadlock."""
         ...
 
-    def put_observations(self, rows: Sequence[dict[str, Any]]) -> None:
-        """Upserts observations by `name` (the trace's id followed by the span's), in few statements.
+    def versions(self, names: Sequence[str]) -> dict[str, StoredVersion]:
+        """What is known of these observations, those that are stored. Their traces are locked."""
+        ...
 
-        A row holds the columns that an event said and `version`; columns that it has not are left alone. Where the
-        stored row has a higher `version`, only what is empty in it is filled.
-        """
+    def put_observations(self, rows: Sequence[dict[str, Any]]) -> None:
+        """Makes observations, or changes those of the same `name` (the trace's id followed by the span's), in few
+        statements. Sets the columns that a row has, and leaves the others alone."""
         ...
 
     def put_traces(self, rows: Mapping[str, dict[str, Any]]) -> None:
@@ -44,13 +46,14 @@ class TraceWrites(Protocol):
         """What the observations of each trace come to, in one query or a few."""
         ...
 
-    def running(self, limit: int) -> list[dict[str, Any]]:
-        """Observations that have not ended, oldest first: `trace`, `span`, `producer`, `started_at`, `version`."""
+    def running(self, limit: int, *, besides: Collection[str] = ()) -> list[dict[str, Any]]:
+        """Observations that have not ended, oldest first, but those of the producers `besides`: `trace`, `span`,
+        `producer`, `started_at`, `version`."""
         ...
 
 
 class TraceReads(Protocol):
-    """What people ask. Who may see what is decided before: `owner` is the one user whose traces are seen, `None` all."""
+    """What people ask. Who may see what is decided before: `owner` is the user whose traces are seen, `None` all."""
 
     def list(self, wanted: TraceFilter, *, owner: str | None, limit: int, cursor: str | None) -> Page:
         """A page of traces, newest first, without payloads. Raises ValidationError for a cursor that is none."""
@@ -73,6 +76,11 @@ class TraceReads(Protocol):
         """Every observation with all its columns: for an export. Read in pieces."""
         ...
 
+    def rows(self, names: Sequence[str]) -> list[dict[str, Any]]:
+        """Observations by `name`, with all their columns, those that are stored: for what goes out to OpenTelemetry. A
+        few hundred at once."""
+        ...
+
     def note_view(self, trace: str, owner: str, viewer: User) -> None:
         """Records that somebody looked at another user's trace."""
         ...
@@ -90,7 +98,8 @@ class TraceUpkeep(Protocol):
     """Removal. Deletes in pieces, so that no statement locks for long."""
 
     def delete(self, traces: Sequence[str]) -> int:
-        """Removes traces with everything of them; gives how many there were."""
+        """Removes traces with everything of them, in the open transaction; gives how many there were. Callers name as
+        many as one transaction should hold."""
         ...
 
     def expired(self, *, before: int | None, max_bytes: int | None, limit: int) -> list[str]:
@@ -103,5 +112,5 @@ class TraceUpkeep(Protocol):
         ...
 
 
-class TraceStore(TraceWrites, TraceReads, TraceUpkeep, Protocol):
+class TraceStore(TraceWrites, TraceReads, TraceUpkeep, TraceStatistics, Protocol):
     """All of it."""

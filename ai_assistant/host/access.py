@@ -8,6 +8,7 @@ from contextlib import contextmanager
 from ai_assistant.core.check import shown
 from ai_assistant.core.errors import DoesNotExistError
 from ai_assistant.core.model import ModelConfig
+from ai_assistant.core.otel import OtelConfig
 from ai_assistant.core.settings import Settings
 from ai_assistant.host.config import HostConfig
 from ai_assistant.host.conversations import SqlConversations
@@ -30,6 +31,11 @@ class HostAccess:
     def models(self) -> dict[str, ModelConfig]:
         """The models of the configuration, in the file's order."""
         return self._config.models_by_name()
+
+    @property
+    def otel(self) -> OtelConfig:
+        """`[otel]` of the configuration, or OpenTelemetry's own variables."""
+        return self._config.otel
 
     @property
     def trace_redis_url(self) -> str | None:

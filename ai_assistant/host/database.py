@@ -49,6 +49,11 @@ class UnitOfWork:
         self._connection: sa.Connection | None = None
         self._is_writing = False
 
+    @property
+    def dialect(self) -> sa.Dialect:
+        """The database's kind, without connecting."""
+        return self._database.engine.dialect
+
     def reading(self) -> sa.Connection:
         """The connection to read from; inside the write transaction when there is one."""
         if self._connection is None:

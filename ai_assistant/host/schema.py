@@ -35,11 +35,18 @@ METADATA = sa.MetaData(
 )
 
 STORED = ("AI Conversation", "AI Message")
-"""DocTypes that the embedded host keeps; a Link to one of them becomes a foreign key."""
+"""DocTypes that the embedded host keeps; a Link to one of them that must be filled becomes a foreign key."""
 
 COMPOSITE_INDEXES: dict[str, tuple[tuple[str, ...], ...]] = {
     "AI Conversation": (("user", "last_message_at"),),
     "AI Message": (("conversation", "sequence"),),
+    "AI Trace": (
+        ("user", "started_at"),
+        ("model", "started_at"),
+        ("status", "started_at"),
+        ("reference_doctype", "reference_name", "started_at"),
+    ),
+    "AI Observation": (("trace", "started_at"), ("status", "started_at")),
 }
 """Indexes over several columns: DocType JSON knows only single ones, so the controllers add the same by
 `on_doctype_update` on a site."""
@@ -74,6 +81,10 @@ WITHOUT_COLUMN = frozenset(
 )
 
 
+CHILD_COLUMNS = ("parent", "parentfield", "parenttype")
+"""What every row of a child table has besides."""
+
+
 def table_name(doctype: str) -> str:
     """`AI Message` is kept in `ai_message`: a plain name, so that no tool needs quotes."""
     return doctype.lower().replace(" ", "_")
@@ -88,17 +99,23 @@ def read_doctype(doctype: str) -> dict[str, Any]:
 
 def doctype_table(doctype: str, metadata: sa.MetaData = METADATA) -> sa.Table:
     """Declares the table of a DocType on `metadata`: Frappe's standard columns, then its fields in their order."""
-    fields = [field for field in read_doctype(doctype)["fields"] if field["fieldtype"] not in WITHOUT_COLUMN]
+    described = read_doctype(doctype)
+    fields = [field for field in described["fields"] if field["fieldtype"] not in WITHOUT_COLUMN]
+    # SQLite has to walk through a large text to what lies behind it
+    fields.sort(key=lambda field: field.get("permlevel", 0))
     table = sa.Table(
         table_name(doctype),
         metadata,
         *_standard_columns(),
+        *(sa.Column(name, _WORD) for name in (CHILD_COLUMNS if described.get("istable") else ())),
         *(_column(field) for field in fields),
         mysql_charset="utf8mb4",
         mysql_engine="InnoDB",
     )
     for names in (*_single_indexes(fields), *COMPOSITE_INDEXES.get(doctype, ())):
         sa.Index(None, *(table.c[name] for name in names))
+    if described.get("istable"):
+        sa.Index(None, table.c.parent)
     return table
 
 
@@ -116,12 +133,12 @@ def _standard_columns() -> list[sa.Column[Any]]:
 
 
 def _column(field: dict[str, Any]) -> sa.Column[Any]:
-    """The column of a field; a Link to a stored DocType goes with the row that it points to."""
+    """The column of a field. A Link to a stored DocType that a row cannot be without goes with what it points to."""
     column_type = _word(field["length"]) if field.get("length") else COLUMN_TYPES[field["fieldtype"]]
     if field["fieldtype"] == "Check":
         default = str(field.get("default") or 0)
         return sa.Column(field["fieldname"], column_type, nullable=False, server_default=default)
-    if field["fieldtype"] == "Link" and field["options"] in STORED:
+    if field["fieldtype"] == "Link" and field["options"] in STORED and field.get("reqd"):
         target = sa.ForeignKey(f"{table_name(field['options'])}.name", ondelete="CASCADE")
         return sa.Column(field["fieldname"], column_type, target)
     return sa.Column(field["fieldname"], column_type)
@@ -134,3 +151,26 @@ def _single_indexes(fields: list[dict[str, Any]]) -> list[tuple[str]]:
 
 CONVERSATION = doctype_table("AI Conversation")
 MESSAGE = doctype_table("AI Message")
+
+TRACE = doctype_table("AI Trace")
+OBSERVATION = doctype_table("AI Observation")
+TRACE_TAG = doctype_table("AI Trace Tag")
+TRACE_PRODUCER = doctype_table("AI Trace Producer")
+TRACE_VIEW = doctype_table("AI Trace View")
+
+TRACE_SEARCH = sa.Table(
+    "ai_trace_search",
+    METADATA,
+    sa.Column("started_at", _MOMENT, primary_key=True),
+    sa.Column("trace", _word(32), primary_key=True),
+    sa.Column("words", _TEXT, nullable=False),
+    mysql_charset="utf8mb4",
+    mysql_engine="InnoDB",
+    sqlite_with_rowid=False,
+)
+"""`search_text` of the traces in the order of their time: a search reads it from its newest end until the page is full,
+and needs no other part of the traces' rows."""
+
+# for what is seldom true: a list goes through this index, and reads only the rows that it shows
+_LISTED = ("cost_known", "cost", "duration_ms", "missing_events", "environment", "service", "source")
+sa.Index("ix_ai_trace_listed", TRACE.c.started_at, TRACE.c.name, *(TRACE.c[name] for name in _LISTED))

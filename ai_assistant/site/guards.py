@@ -11,10 +11,12 @@ import frappe
 from frappe import _
 
 from ai_assistant.permissions import CONVERSATION, is_manager
+from ai_assistant.trace_permissions import OBSERVATION, TAG, TRACE, is_reviewer
 
 MESSAGE = "AI Message"
 MODEL = "AI Model"
-OURS = (CONVERSATION, MESSAGE, MODEL)
+OF_TRACES = (TRACE, OBSERVATION, TAG, "AI Trace Producer", "AI Trace View")
+OURS = (CONVERSATION, MESSAGE, MODEL, *OF_TRACES)
 COUNT = "frappe.client.get_count"
 STATES = "frappe.workflow.doctype.workflow.workflow.get_workflow_state_count"
 GOAL = "frappe.utils.goal.get_monthly_goal_graph_data"
@@ -31,9 +33,9 @@ def search_links(
     filters: Any = None,
     as_dict: Any = False,
 ) -> Any:
-    """What a Link field offers of conversations and messages: those that the user may read. Frappe's own search lists
-    everybody's where the caller asks it to ignore User Permissions (`desk/search.py`)."""
-    if doctype not in (CONVERSATION, MESSAGE):
+    """What a Link field offers of conversations, messages and traces: those that the user may read. Frappe's own search
+    lists everybody's where the caller asks it to ignore User Permissions (`desk/search.py`)."""
+    if doctype not in (CONVERSATION, MESSAGE, TRACE, OBSERVATION):
         frappe.throw(_("DocType: {0} is not searched here").format(doctype), frappe.PermissionError)
     meta = frappe.get_meta(doctype)
     fields = list(dict.fromkeys(["name", *meta.get_search_fields()]))
@@ -85,5 +87,6 @@ def get_chart(chart_name: Any = None, chart: Any = None, **arguments: Any) -> An
 
 def require_manager(doctype: Any) -> None:
     """Raises PermissionError where the DocType is ours, and the user does not see all of its documents anyway."""
-    if doctype in OURS and not (is_manager(frappe.session.user) and frappe.has_permission(doctype, "read")):
-        frappe.throw(_("{0}: only managers count all of them").format(_(doctype)), frappe.PermissionError)
+    sees_all = is_reviewer if doctype in OF_TRACES else is_manager
+    if doctype in OURS and not (sees_all(frappe.session.user) and frappe.has_permission(doctype, "read")):
+        frappe.throw(_("{0}: only those who see all of them count them").format(_(doctype)), frappe.PermissionError)

@@ -1,4 +1,4 @@
-"""Deletion of personal data: Frappe blanks the fields that hooks.py names, this takes whole conversations away.
+"""Deletion of personal data: Frappe blanks what hooks.py names, this takes whole conversations and traces away.
 
 Blanking is not enough: tool calls and attached parts are JSON, into which Frappe (v15.55.1,
 `website/doctype/personal_data_deletion_request`) cannot write its placeholder.
@@ -16,6 +16,6 @@ def forget_person(doc: Any, method: str | None = None) -> None:
     the links to it, have the request's name."""
     if doc.status != "Deleted":
         return
-    owned = frappe.get_all("AI Conversation", filters={"user": ("in", [doc.name, doc.email])}, pluck="name")
-    for name in owned:
-        frappe.delete_doc("AI Conversation", name, force=True, ignore_permissions=True, delete_permanently=True)
+    for doctype in ("AI Conversation", "AI Trace"):
+        for name in frappe.get_all(doctype, filters={"user": ("in", [doc.name, doc.email])}, pluck="name"):
+            frappe.delete_doc(doctype, name, force=True, ignore_permissions=True, delete_permanently=True)

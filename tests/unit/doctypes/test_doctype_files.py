@@ -25,7 +25,11 @@ from frappe_rules import (
     parse,
 )
 
+from ai_assistant.core.trace import PAYLOADS, PRIVATE
+from ai_assistant.host.schema import COMPOSITE_INDEXES
+
 ALL = load_all()
+OF_TRACES = ("AI Trace", "AI Observation", "AI Trace Producer", "AI Trace View")
 BY_NAME = {doctype["name"]: doctype for doctype in ALL.values()}
 FIELDS = [
     pytest.param(folder, field, id=f"{folder}.{field['fieldname']}")
@@ -111,14 +115,19 @@ def test_links_of_the_dashboard_exist(doctype):
         fields = {field["fieldname"]: field for field in BY_NAME[link["link_doctype"]]["fields"]}
         field = fields[link["link_fieldname"]]
         assert (field["fieldtype"], field["options"]) == ("Link", doctype["name"])
-        assert field["search_index"] == 1
+        first = [columns[0] for columns in COMPOSITE_INDEXES.get(link["link_doctype"], ())]
+        assert field.get("search_index") == 1 or link["link_fieldname"] in first
 
 
 def test_permissions(doctype):
     if doctype.get("istable"):
         assert doctype["permissions"] == []
         return
-    roles = {row["role"]: row for row in doctype["permissions"]}
+    roles = {row["role"]: row for row in doctype["permissions"] if not row.get("permlevel")}
+    if doctype["name"] in OF_TRACES:
+        assert roles.keys() <= {"System Manager", "AI Manager", "AI User", "AI Trace Reviewer"}
+        assert not {"write", "create", "share", "import"} & {right for row in roles.values() for right in row}
+        return
     assert {"System Manager", "AI Manager"} <= roles.keys() <= {"System Manager", "AI Manager", "AI User"}
     assert all(row["read"] for row in roles.values())
     if doctype["name"] == "AI Conversation":
@@ -128,6 +137,19 @@ def test_permissions(doctype):
     for role in roles.values():
         if doctype.get("issingle"):
             assert not {"report", "export", "import", "delete"} & role.keys()
+
+
+@pytest.mark.parametrize("name", ["AI Trace", "AI Observation"])
+def test_payloads_of_traces_are_private_and_kept_from_views_of_html(name):
+    fields = {field["fieldname"]: field for field in BY_NAME[name]["fields"]}
+    private = {name for name, field in fields.items() if field.get("permlevel")}
+    assert private == set(PRIVATE) & fields.keys() >= set(PAYLOADS)
+    for field in private:
+        assert fields[field]["fieldtype"] == "Long Text"
+        assert all(fields[field].get(key) == 1 for key in ("permlevel", "hidden", "print_hide", "report_hide"))
+    levels = {row["role"]: row for row in BY_NAME[name]["permissions"] if row.get("permlevel") == 1}
+    assert levels.keys() == {row["role"] for row in BY_NAME[name]["permissions"]}
+    assert all(row["read"] == 1 and not row.get("write") for row in levels.values())
 
 
 @pytest.mark.parametrize(("folder", "field"), FIELDS)

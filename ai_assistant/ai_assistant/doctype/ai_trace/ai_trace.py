@@ -1,0 +1,66 @@
+"""AI Trace: what one run of a program did, as its events told. Its rows are written by the consumer of traces."""
+
+import frappe
+from frappe import _
+from frappe.model.document import Document
+from frappe.utils import add_days, now_datetime
+
+BATCH = 50
+"""Old traces that are deleted in one transaction."""
+KEPT_OF_DELETED = ("status", "user", "started_at", "ended_at", "duration_ms", "observation_count", "error_count")
+
+
+class AITrace(Document):
+    """Read only for people; `core/trace.py` says what each field holds.
+
+    Prompts, responses and reasoning are Long Text at permission level 1. The Desk's report view and its print take
+    such a field for HTML (v15 `formatters.js`, `standard_macros.html`), and these are written by users and models: so
+    they are kept out of both (`report_hide`, `print_hide`; v15 `desk/reportview.py` refuses the column too) and hidden
+    in the form, where its script shows them as text. Names and errors, which lists do show, are stored with `<` and
+    `>` as entities.
+    """
+
+    no_feed_on_delete = True
+    """That a trace was deleted is no activity for others to read about (v15 `model/delete_doc.py`)."""
+
+    def on_trash(self):
+        """Everything of the trace goes with it."""
+        from ai_assistant.site.traces import SiteTraces
+
+        SiteTraces().delete_parts([self.name])
+
+    def after_delete(self):
+        """The copy among the Deleted Documents, which a System Manager reads, does not tell what the trace held."""
+        for field in self.meta.get_fieldnames_with_value():
+            if field not in KEPT_OF_DELETED:
+                self.set(field, None)
+        self.title = _("Deleted")
+
+    @staticmethod
+    def clear_old_logs(days=90):
+        """Deletes traces that began more than `days` days ago, with everything of them. Called through Log Settings;
+        days are counted in the site's time zone, as its rows are."""
+        from ai_assistant.site.clock import to_utc
+        from ai_assistant.site.traces import SiteTraces, microseconds
+
+        before = microseconds(to_utc(add_days(now_datetime(), -days)))
+        while names := SiteTraces().expired(before=before, max_bytes=None, limit=BATCH):
+            SiteTraces().delete(names)
+            frappe.db.commit()  # nosemgrep: a few at a time, so that no consumer waits for the whole clearance
+
+
+def on_doctype_update():
+    """Lists come from one index each; names and errors are searched by their words."""
+    frappe.db.add_index("AI Trace", ["user", "started_at"])
+    frappe.db.add_index("AI Trace", ["model", "started_at"])
+    frappe.db.add_index("AI Trace", ["status", "started_at"])
+    frappe.db.add_index("AI Trace", ["reference_doctype", "reference_name", "started_at"])
+    add_search_index()
+
+
+def add_search_index():
+    """The full-text index, which Frappe's layer knows for its global search only."""
+    if frappe.db.db_type == "mariadb" and not frappe.db.has_index("tabAI Trace", "search_text_words"):
+        # a statement that changes a table commits what is open
+        frappe.db.commit()  # nosemgrep: as Frappe's add_index does
+        frappe.db.sql_ddl("alter table `tabAI Trace` add fulltext index `search_text_words` (`search_text`)")
