@@ -39,7 +39,13 @@ def as_text(value: Any, limit: int) -> tuple[str, bool]:
     try:
         if room_left(value, limit) >= 0:
             return _encode(value).decode(), False
-    except (TypeError, ValueError, OverflowError, RecursionError, RuntimeError):  # RuntimeError: another thread changed it meanwhile
+    except (
+        TypeError,
+        ValueError,
+        OverflowError,
+        RecursionError,
+        RuntimeError,
+    ):  # RuntimeError: another thread changed it meanwhile
         pass  # the copy below says what it is
     copier = Copier(limit)
     copied = copier.copy(value)

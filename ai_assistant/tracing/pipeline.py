@@ -38,7 +38,7 @@ ROOT_FLUSH_S: Final = 2.0
 """How long the end of a trace may hold up a background job that would vanish with its events."""
 BATCH: Final = 20
 """Entries of one delivery."""
-SLICE_ITEMS: Final = 100
+SLICE_ITEMS: Final = 16
 SLICE_BYTES: Final = 4 * 1024 * 1024
 """About how much is encoded before it is delivered."""
 HELP_ITEMS: Final = 500
@@ -85,6 +85,7 @@ class Pipeline:
         self.sink = sink
         self._redactor = redactor
         self._buffer_bytes = buffer_bytes
+        self._slice_bytes = min(SLICE_BYTES, buffer_bytes // 2)
         self._interval = flush_interval
         self._service = service
         self._clock = clock
@@ -220,6 +221,7 @@ class Pipeline:
     # --- the thread
 
     def _run(self) -> None:
+        self._linger()
         while not self._stopping:
             self._woken.clear()
             try:
@@ -260,14 +262,19 @@ class Pipeline:
         if not self.queue.items:  # what came before it was noted asleep did not wake it
             self._woken.wait(BEAT_S if self.lanes else None)
         self.queue.asleep = False
-        if self.queue.items and not self._tickets and not self._stopping:
-            self._woken.clear()
-            self._woken.wait(self._interval)  # what ends soon is told of once
+        if self.queue.items:
+            self._linger()
+
+    def _linger(self) -> None:
+        """Woken by the first event for a while: waits for more, so that what ends soon is told of once."""
+        self._woken.clear()
+        if not self._tickets and not self._stopping:
+            self._woken.wait(self._interval)
 
     def _take_slice(self, most: int = sys.maxsize) -> int:
         """Takes up to `most` items, no more than one delivery should hold; gives how many it took."""
         items, count = self.queue.items, 0
-        before = sum(lane.bytes for lane in self.lanes.values())
+        before = self._bytes()
         if items:
             self._busy_at = time.monotonic()
         while items and count < most:
@@ -277,12 +284,15 @@ class Pipeline:
                 self._take(kind, what)
             except Exception as error:  # noqa: BLE001  # counted and logged; one event must not hold up the others
                 self.failed("an event", error)
-            if count % SLICE_ITEMS == 0 and sum(lane.bytes for lane in self.lanes.values()) - before > SLICE_BYTES:
+            if count % SLICE_ITEMS == 0 and self._bytes() - before > self._slice_bytes:
                 break
-        taken = sum(lane.bytes for lane in self.lanes.values()) - before
+        taken = self._bytes() - before
         self.queue.weight = max(0, self.queue.weight - taken) if items else 0
         self._bound()
         return max(1, count)
+
+    def _bytes(self) -> int:
+        return sum(lane.bytes for lane in self.lanes.values())
 
     def _take(self, kind: int, what: Any) -> None:
         if kind == TRACE:
@@ -324,10 +334,12 @@ class Pipeline:
 
     def _bound(self) -> None:
         """Drops the oldest where more waits than may."""
-        total = sum(lane.bytes for lane in self.lanes.values())
+        total = self._bytes()
         dropped = 0
         while total > self._buffer_bytes:
-            lane = max(self.lanes.values(), key=lambda each: each.bytes)
+            lane = max(self.lanes.values(), key=lambda each: len(each.waiting) and each.bytes)
+            if not lane.waiting:
+                break  # all of it is on its way
             before = lane.bytes
             lane.drop_oldest(self.problem or "more events than can be delivered")
             total -= before - lane.bytes
@@ -375,6 +387,8 @@ class Pipeline:
                 self.sink.send(lane.site, lane.producer, entries, self._beat(lane))
             except SinkRefused as error:
                 self._refuse(lane, entries, error)
+                if not lane.waiting:
+                    return  # what was lost is told behind the next event that is taken: never one refusal of another
             except BaseException:
                 with self._lock:
                     lane.came_back()
@@ -382,8 +396,8 @@ class Pipeline:
             else:
                 with self._lock:
                     lane.landed()
-            if not (self._tell_drops(lane) or lane.waiting):
-                return
+                if not (self._tell_drops(lane) or lane.waiting):
+                    return
 
     def _refuse(self, lane: Lane, entries: list[list[bytes]], error: SinkRefused) -> None:
         """Gives up an entry that the receiver will never take; of several, it has yet to be found out which."""

@@ -53,9 +53,10 @@ class RedisSink:
                     raise SinkAway(stream.words(self._max_entries, self._max_bytes))
             self._write(stream, site, producer, entries, beat)
         except ResponseError as error:
-            if str(error).startswith("WRONGTYPE"):
+            words = str(error).rpartition("caused error: ")[2]  # what stands before it are the events
+            if "WRONGTYPE" in words:
                 raise SinkRefused(f"the key {stream.keys.events} is no stream") from error
-            raise SinkAway(f"Redis refuses: {error}") from error
+            raise SinkAway(f"Redis refuses: {words}") from error
         except (RedisError, OSError) as error:
             raise SinkAway(f"Redis cannot be reached: {error}") from error
 
@@ -66,6 +67,7 @@ class RedisSink:
         with self._connected().pipeline(transaction=False) as pipe:
             for events in entries:
                 fields: Any = {"p": producer, **body_of(events)}
+                stream.bytes += len(fields["b"])
                 pipe.xadd(keys.events, fields, maxlen=self._max_entries, approximate=True)
             pipe.hset(keys.producers, producer, _json(beat))
             pipe.sadd(SITES, site)
@@ -135,7 +137,7 @@ class RedisSink:
 
 
 class _Stream:
-    """What is known of a site's stream."""
+    """What is known of a site's stream; its bytes by Redis' own figure, and what was added since."""
 
     __slots__ = ("bytes", "entries", "keys", "looked")
 

@@ -113,7 +113,7 @@ def test_what_is_deep_is_cut_short():
         ([uuid.UUID(int=1)], ["00000000-0000-0000-0000-000000000001"]),
         ([decimal.Decimal("1.10")], ["1.10"]),
         ([b"\x00\x01"], ["<2 bytes>"]),
-        ([{3, 3}], [[3]]),
+        ([{3}], [[3]]),
         ([2**70], [2**70]),
         ([ValueError("bad")], ["ValueError: bad"]),
     ],
