@@ -100,6 +100,7 @@ class BatchStore:
         await self._tried(functools.partial(self._first, entries), lambda: self._portions[0])
         for portion in self._portions[1:]:
             await self._store(portion)
+        await self._note_unreadable()
         return self._outcome
 
     def _first(self, entries: Sequence[Entry], access: SiteAccess) -> writer.Applied:
@@ -108,9 +109,11 @@ class BatchStore:
             self._opened = opened(entries)
             self._portions = portions(self._opened.pieces, self._limit) or [[]]
             self._outcome.letters += self._opened.letters
-        for producer, numbers in self._opened.unreadable.items():
-            writer.note_dead(access.traces, producer, numbers)
         return applied(self._portions[0], access)
+
+    async def _note_unreadable(self) -> None:
+        if self._opened and self._opened.unreadable:
+            await self._units.run(self._site, functools.partial(note_unreadable, self._opened.unreadable))
 
     async def _store(self, pieces: list[Piece]) -> None:
         await self._tried(functools.partial(applied, pieces), lambda: pieces)
@@ -161,7 +164,7 @@ class BatchStore:
             event = piece.events[0]
             log.error("event %d of %s cannot be stored: %s", event.number, piece.producer, words(error))
             self._outcome.letters.append(event_letter(piece, event, error))
-            await self._units.run(self._site, functools.partial(note_dead, piece.producer, event.number))
+            await self._units.run(self._site, functools.partial(note_dead, piece, event.number))
 
     def _count(self, result: writer.Applied, pieces: Sequence[Piece]) -> None:
         outcome = self._outcome
@@ -185,17 +188,23 @@ def applied(pieces: Sequence[Piece], access: SiteAccess) -> writer.Applied:
     store = access.traces
     batches = [writer.Batch(piece.producer, piece.user, piece.events) for piece in pieces if piece.events]
     result = writer.apply(store, batches)
-    dead: dict[str, list[int]] = {}
+    dead: dict[tuple[str, str | None], list[int]] = {}
     for each in result.rejected:
-        dead.setdefault(each.producer, []).append(each.event.number)
-    for producer, numbers in dead.items():
-        writer.note_dead(store, producer, numbers)
+        dead.setdefault((each.producer, each.user), []).append(each.event.number)
+    for (producer, user), numbers in dead.items():
+        writer.note_dead(store, producer, numbers, user=user)
     return result
 
 
-def note_dead(producer: str, number: int, access: SiteAccess) -> None:
+def note_dead(piece: Piece, number: int, access: SiteAccess) -> None:
     """Notes one event as a dead letter."""
-    writer.note_dead(access.traces, producer, [number])
+    writer.note_dead(access.traces, piece.producer, [number], user=piece.user)
+
+
+def note_unreadable(found: Sequence[tuple[Piece, int]], access: SiteAccess) -> None:
+    """Notes events that could not even be read as dead letters."""
+    for piece, number in found:
+        note_dead(piece, number, access)
 
 
 def probe(access: SiteAccess) -> None:

@@ -20,7 +20,7 @@ from ai_assistant.streams.connection import unavailable_as_503
 from ai_assistant.traces.deadletters import DeadLetters
 from ai_assistant.traces.export_json import write_json
 from ai_assistant.traces.health import trace_health
-from ai_assistant.traces.heartbeat import ALIVE_MS, age_ms, beats_of, now_ms
+from ai_assistant.traces.heartbeat import ALIVE_MS, age_ms, beats_of
 
 log = logging.getLogger("ai_assistant.traces")
 
@@ -38,8 +38,10 @@ SERVER: Final = "server"
 """Producer of what the endpoints themselves add, which is not numbered."""
 
 STATE: Final = """
+local time = redis.call('TIME')
 return {redis.call('XLEN', KEYS[1]), redis.call('MEMORY', 'USAGE', KEYS[1], 'SAMPLES', 20) or 0,
-        redis.call('HEXISTS', KEYS[2], ARGV[1]), redis.call('HLEN', KEYS[2])}
+        redis.call('HEXISTS', KEYS[2], ARGV[1]), redis.call('HLEN', KEYS[2]),
+        time[1] * 1000 + math.floor(time[2] / 1000)}
 """
 """KEYS events producers, ARGV producer."""
 
@@ -66,8 +68,8 @@ class RedisTracePipe:
     def send(
         self, producer: str, entries: Sequence[TraceEntry], *, user: str | None, beat: dict[str, Any] | None
     ) -> None:
-        """See `TracePipe.send`. The producer's heartbeat is told by this server's clock."""
-        self._check_room(producer, entries, beat)
+        """See `TracePipe.send`. The time of a producer's heartbeat is Redis's, by which consumers go too."""
+        now = self._check_room(producer, entries, beat)
         with self._client.pipeline(transaction=False) as pipe:
             pipe.sadd(SITES, self._site)
             for entry in entries:
@@ -75,7 +77,7 @@ class RedisTracePipe:
             if any(entry.ended for entry in entries):
                 pipe.hdel(self._keys.producers, producer)
             elif beat is not None:
-                said = {**beat, "beat": now_ms(), "http": True}
+                said = {**beat, "beat": now, "http": True}
                 pipe.hset(self._keys.producers, producer, msgspec.json.encode(said))  # type: ignore[arg-type]
             pipe.execute()
 
@@ -89,9 +91,10 @@ class RedisTracePipe:
             self.send(producer, entries, user=None if is_trusted else user, beat=None)
         return otlp_intake.answer(media, rejected)
 
-    def _check_room(self, producer: str, entries: Sequence[TraceEntry], beat: dict[str, Any] | None) -> None:
-        """Raises ServiceUnavailableError where the stream, or the list of producers, is full."""
-        length, size, is_known, producers = self._client.eval(  # type: ignore[misc]
+    def _check_room(self, producer: str, entries: Sequence[TraceEntry], beat: dict[str, Any] | None) -> int:
+        """Redis's time in epoch milliseconds. Raises ServiceUnavailableError where the stream, or the list of
+        producers, is full."""
+        length, size, is_known, producers, now = self._client.eval(  # type: ignore[misc]
             STATE, 2, self._keys.events, self._keys.producers, producer
         )
         more = sum(len(entry.body) for entry in entries)
@@ -106,6 +109,7 @@ class RedisTracePipe:
                 f"{producers} programs send traces already; end some, or keep the same producer for all calls",
                 retry_after=60,
             )
+        return now
 
     def health(self) -> dict[str, Any]:
         """See `TracePipe.health`."""
@@ -113,9 +117,14 @@ class RedisTracePipe:
 
     @unavailable_as_503()
     def consumer(self) -> dict[str, Any]:
-        """See `TracePipe.consumer`."""
-        beats: Any = self._client.hgetall(self._keys.consumers)
-        ages = [age_ms(beat, now_ms()) for beat in beats_of(beats).values() if "beat" in beat]
+        """See `TracePipe.consumer`. Names the site to the consumers, who beat for a site that they know."""
+        with self._client.pipeline(transaction=False) as pipe:
+            pipe.sadd(SITES, self._site)
+            pipe.time()
+            pipe.hgetall(self._keys.consumers)
+            _, (seconds, micros), beats = pipe.execute()
+        now = seconds * 1000 + micros // 1000  # Redis's clock, which consumers go by too
+        ages = [age_ms(beat, now) for beat in beats_of(beats).values() if "beat" in beat]
         age = min(ages, default=None)
         return {"alive": age is not None and age < ALIVE_MS, "age_ms": age}
 

@@ -60,7 +60,7 @@ def enforce(
             )
             found = access.traces.delete(names) if names else 0
         deleted += found
-        if not found or len(names) < piece:
+        if not found:
             break
     if deleted:
         log.info("retention: %d traces of %s deleted", deleted, site)

@@ -49,7 +49,7 @@ def test_entries_arrive_in_order_with_their_user(pipe: RedisTracePipe, client: r
     assert client.smembers(SITES) == {SITE.encode()}
 
 
-def test_a_heartbeat_is_told_by_the_servers_clock(pipe: RedisTracePipe, client: redis.Redis) -> None:
+def test_a_heartbeat_is_told_by_the_clock_of_redis(pipe: RedisTracePipe, client: redis.Redis) -> None:
     before = time.time() * 1000 - 1
     pipe.send("h:p", [], user="ann@example.com", beat={"made": 5, "beat": 1})
     found: dict[str, Any] = msgspec.json.decode(client.hget(KEYS.producers, "h:p"))  # type: ignore[arg-type]
