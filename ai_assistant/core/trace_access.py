@@ -7,12 +7,15 @@ anything of it is given.
 
 from __future__ import annotations
 
-from typing import Any
+import hashlib
+from typing import Any, Final
 
 from ai_assistant.core import check
 from ai_assistant.core.errors import AuthenticationError, DoesNotExistError, PermissionError_
 from ai_assistant.core.ports import RequestHost
 from ai_assistant.core.session import OPERATOR_ROLE, REVIEWER_ROLE, User
+
+HOUR_US: Final = 3_600_000_000
 
 
 def known_user(host: RequestHost) -> User:
@@ -37,6 +40,12 @@ def seen_trace(host: RequestHost, user: User, trace: str) -> dict[str, Any]:
     if row.get("user") != user.name:
         store.note_view(trace, row.get("user") or "", user)
     return row
+
+
+def view_name(trace: str, viewer: User, at: int) -> str:
+    """The name of the record of a look at `at` (epoch microseconds): one for each viewer, trace and hour."""
+    digest = hashlib.sha256(viewer.name.encode("utf-8", "replace")).hexdigest()[:16]
+    return f"{trace}-{at // HOUR_US}-{digest}"
 
 
 def unknown(trace: str) -> DoesNotExistError:

@@ -82,7 +82,8 @@ class TraceReads(Protocol):
         ...
 
     def note_view(self, trace: str, owner: str, viewer: User) -> None:
-        """Records that somebody looked at another user's trace."""
+        """Records that somebody looks at another user's trace, once in an hour; committed though the request be one
+        that only reads."""
         ...
 
     def producers(self, limit: int = 200) -> list[dict[str, Any]]:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import secrets
 from collections.abc import Iterable, Iterator, Sequence
 from typing import Any
 
@@ -10,6 +9,7 @@ from ai_assistant.core.check import shown
 from ai_assistant.core.errors import ValidationError
 from ai_assistant.core.session import User
 from ai_assistant.core.trace import PRIVATE, Page, TraceFilter, TraceHead
+from ai_assistant.core.trace_access import view_name
 from ai_assistant.host.database import UnitOfWork
 from ai_assistant.host.trace_rows import Sql, chunks
 from ai_assistant.host.trace_statistics import SqlTraceStatistics
@@ -143,11 +143,14 @@ class SqlTraces(TraceWriting, SqlTraceStatistics):
             yield from sorted(rows, key=_began)
 
     def note_view(self, trace: str, owner: str, viewer: User) -> None:
-        """One row for each look."""
-        now = self._sql.to_moment(now_us())
+        """The first look of each hour."""
+        at = now_us()
+        name, now = view_name(trace, viewer, at), self._sql.to_moment(at)
+        if self._sql.read(f"SELECT name FROM ai_trace_view WHERE name = {self._sql.mark}", [name]):
+            return
         columns = ("name", "creation", "modified", "owner", "trace", "trace_user", "viewer", "viewed_at")
-        values = (secrets.token_hex(10), now, now, viewer.name, trace, owner, viewer.name, now)
-        self._sql.write(self._sql.upsert("ai_trace_view", columns, frozenset()), values)
+        values = (name, now, now, viewer.name, trace, owner, viewer.name, now)
+        self._sql.write(self._sql.upsert("ai_trace_view", columns, frozenset(columns)), values)
 
     def producers(self, limit: int = 200) -> list[dict[str, Any]]:
         """By the time at which something of them was stored last."""

@@ -81,6 +81,9 @@ class TraceWork:
             values = {name: value for name, value in values.items() if name != "user"}
         else:
             self._user = values.get("user", self._user)
+        if "acknowledged_seq" in values:  # receipts come in any order, and the highest counts
+            self._trace.take({"acknowledged_seq": values["acknowledged_seq"]}, values["acknowledged_seq"])
+            values = {name: value for name, value in values.items() if name != "acknowledged_seq"}
         self._trace.take(values, stamp)
 
     def expect(self, producer: str, segment: int, highest: int, at: int) -> None:
