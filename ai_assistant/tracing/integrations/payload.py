@@ -12,6 +12,9 @@ CONTENT: Final = frozenset({
     "response_format", "text", "output_config", "prediction",
 })  # fmt: skip
 """Members of a request that are its input; the rest are parameters."""
+REASONING: Final = frozenset({"thinking", "redacted_thinking", "reasoning"})
+UNREADABLE: Final = frozenset({"signature", "encrypted_content"})
+"""Members of reasoning that only the provider can read."""
 NOT_SHOWN: Final = frozenset({"model", "stream", "stream_options", "extra_headers"})
 _OPEN: Final = frozenset({"NotGiven", "Omit"})
 """Classes by which the SDKs say that an argument was not given."""
@@ -35,13 +38,14 @@ def listed(body: Any) -> Any:
 
 
 def in_short(value: Any) -> Any:
-    """A copy of messages in which images and files are told by kind and size."""
+    """A copy of messages in which images and files are told by kind and size, and reasoning has no signature."""
     if isinstance(value, str):
         return shortened(value) if len(value) > MEDIA_CHARS and value.startswith("data:") else value
     if isinstance(value, Mapping):
         return {
             name: shortened(item) if name == "data" and is_media(item) else in_short(item)
             for name, item in value.items()
+            if not (name in UNREADABLE and value.get("type") in REASONING)
         }
     if isinstance(value, (list, tuple)):
         return [in_short(item) for item in value]

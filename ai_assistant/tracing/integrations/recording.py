@@ -77,6 +77,11 @@ class Recording:
         if text and self.options.capture_reasoning:
             self.span.append_reasoning(text)
 
+    @property
+    def has_reasoned(self) -> bool:
+        """Whether reasoning came in pieces."""
+        return self._first_reasoning is not None
+
     def came(self) -> None:
         """A piece of the answer proper came: text, or of a tool call."""
         if self._first_text is None:
