@@ -13,9 +13,10 @@ from typing import Any, Final
 
 import msgspec
 
+from ai_assistant.tracing.secret_text import MASK, masked_text
+
 log = logging.getLogger("ai_assistant.tracing")
 
-MASK: Final = "[redacted]"
 FAILED: Final = "[redacted: the mask failed]"
 Mask = Callable[[Any], Any]
 
@@ -41,34 +42,6 @@ SECRET_NAME: Final = re.compile(
 )
 """Names of members whose values are secrets: the whole name must match. `max_tokens` does not."""
 
-VALUES: Final = re.compile(
-    r"""
-    -----BEGIN[ A-Z]*PRIVATE\ KEY-----.*?(?:-----END[ A-Z]*PRIVATE\ KEY-----|\Z)
-    | \b(?:sk|rk)-[A-Za-z0-9_\-]{16,}
-    | \bAIza[0-9A-Za-z_\-]{30,}
-    | \bgh[pousr]_[A-Za-z0-9]{20,} | \bgithub_pat_[A-Za-z0-9_]{20,} | \bglpat-[A-Za-z0-9_\-]{16,}
-    | \bxox[abps]-[A-Za-z0-9\-]{10,}
-    | \b(?:AKIA|ASIA)[0-9A-Z]{16}\b
-    | \beyJ[A-Za-z0-9_\-]{8,1000}\.[A-Za-z0-9_\-]{8,4000}\.[A-Za-z0-9_\-]*
-    | \bhf_[A-Za-z0-9]{20,} | \bgsk_[A-Za-z0-9]{20,} | \bnpm_[A-Za-z0-9]{30,} | \bpypi-[A-Za-z0-9_\-]{30,}
-    | \bya29\.[A-Za-z0-9_\-]{20,}
-    | (?<=://)[^\s/:@"'\\]{0,128}:[^\s/@"'\\]{1,256}(?=@)
-    | (?i:(?<=\bbearer\ )|(?<=\bbasic\ ))[A-Za-z0-9._~+/=\-]{8,}
-    | (?i:(?<=\btoken\ ))[0-9A-Za-z]{8,}:[0-9A-Za-z]{8,}
-    """,
-    re.VERBOSE | re.DOTALL,
-)
-"""Forms of keys of well-known services, of headers, and of passwords in URLs."""
-
-PAIRS: Final = re.compile(
-    r"""(?ix)
-    (\\?["']?\b(?:[a-z0-9]{1,30}[_-]){0,4}(?:api[_-]?key|access[_-]?key|secret(?:[_-]?key)?|passwo?r?d|passwd|passphrase|authorization
-      |(?:access|refresh|auth|session)[_-]?token|private[_-]?key|(?:set-)?cookie|sid)\\?["']?\s*[=:]\s*)
-    (?:\\?"(?:[^"\\]|\\.)*?(?:\\?"|\Z)|'[^']*(?:'|\Z)|(?:(?:bearer|basic|token)\s+)?[^\s,;&"'\\{}\[\]()<>]{4,})
-    """
-)
-"""`name: value` and `name=value` within text: a header, a query, a line of a configuration, JSON within JSON."""
-
 _decode = msgspec.json.Decoder().decode
 _encode = msgspec.json.Encoder().encode
 
@@ -92,6 +65,10 @@ class Redactor:
             masked = pattern.sub(MASK, masked)
         return masked if self._mask is None else self._own(masked)
 
+    def is_harmless(self, text: str) -> bool:
+        """Whether nothing in the text can be a secret; never so where the program has a mask or patterns of its own."""
+        return self._mask is None and not self._patterns and not self._is_suspicious(text)
+
     def _is_suspicious(self, text: str) -> bool:
         lower = text.lower()
         for word in _WORDS:  # loops: a generator would cost more than the search
@@ -113,10 +90,7 @@ class Redactor:
                 return _encode(self._members(_decode(text))).decode()
             except (msgspec.MsgspecError, RecursionError):
                 pass  # no JSON, or cut short: as text
-        return self._in_text(text)
-
-    def _in_text(self, text: str) -> str:
-        return PAIRS.sub(_keep_name, VALUES.sub(MASK, text))
+        return masked_text(text)
 
     def _members(self, value: Any) -> Any:
         if isinstance(value, dict):
@@ -124,7 +98,7 @@ class Redactor:
         if isinstance(value, list):
             return [self._members(item) for item in value]
         if isinstance(value, str) and self._is_suspicious(value):
-            return self._in_text(value)
+            return masked_text(value)
         return value
 
     def _hides(self, key: str, value: Any) -> bool:
@@ -146,12 +120,6 @@ class Redactor:
             if self.failures in (1, 10, 100) or self.failures % 1000 == 0:
                 log.exception("the mask has failed %d times; what it should have masked is left out", self.failures)
             return FAILED
-
-
-def _keep_name(found: re.Match[str]) -> str:
-    quote = '"' if found[0].endswith('"') and not found[0].endswith('\\"') else ""
-    escaped = '\\"' if found[0].endswith('\\"') else quote
-    return f"{found[1]}{escaped}{MASK}{escaped}"
 
 
 def _value_of(text: str) -> Any:
