@@ -9,7 +9,7 @@ from __future__ import annotations
 from typing import Any, Final
 
 from ai_assistant.traces.otlp_attributes import Attributes, milliseconds_of, number, parsed, text_of
-from ai_assistant.traces.otlp_messages import answer_of, messages_of
+from ai_assistant.traces.otlp_messages import answer_of, messages_of, reason_of
 from ai_assistant.traces.otlp_span import Span, SpanEvent
 
 OPERATIONS: Final = {
@@ -92,7 +92,7 @@ def reason(found: Attributes) -> Fields:
     """Why the first choice ended; absent where it is not said, since its message may say it."""
     value = parsed(found.take("gen_ai.response.finish_reasons", "gen_ai.response.finish_reason"))
     first = value[0] if isinstance(value, list) and value else value
-    return {"finish_reason": text_of(first)} if isinstance(first, str) and first else {}
+    return {"finish_reason": reason_of(first)} if isinstance(first, str) and first else {}
 
 
 def content(found: Attributes, span: Span) -> Fields:

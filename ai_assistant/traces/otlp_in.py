@@ -6,8 +6,9 @@ took is kept as metadata.
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
-from collections.abc import Iterable
+from collections.abc import Mapping
 from typing import Any, Final
 
 from ai_assistant.core.trace import PAYLOADS, REASONING_CHARS
@@ -27,7 +28,8 @@ from ai_assistant.traces.otlp_openinference import FIRST_TOKEN, read_openinferen
 from ai_assistant.traces.otlp_others import read_mlflow, read_vercel
 from ai_assistant.traces.otlp_own import PREFIX, read_own, read_own_trace
 from ai_assistant.traces.otlp_span import MAX_EVENTS, Span, SpanEvent
-from ai_assistant.traces.values import EARLIEST
+from ai_assistant.traces.rows import OBSERVATION_CHECKS, TRACE_CHECKS, Check
+from ai_assistant.traces.values import StoreError
 
 SOURCE: Final = "otlp"
 ERROR_CHARS: Final = 4_000
@@ -39,7 +41,7 @@ TRACE_METADATA: Final = ("langfuse.trace.metadata", "langfuse.metadata", "tracel
 
 def events_of(spans: list[Span], user: str | None) -> list[TraceEvent]:
     """The events of these spans, each trace's own before its observations. `user`: whose the traces are to be, where
-    the consumer does not say it."""
+    the stream's entry does not say it; a trace that somebody else began stays theirs."""
     traces: dict[str, dict[str, Any]] = {}
     ends: dict[str, int] = {}
     observations = []
@@ -49,15 +51,11 @@ def events_of(spans: list[Span], user: str | None) -> list[TraceEvent]:
         ends[span.trace] = max(ends.get(span.trace, 0), span.ended_at)  # the latest word counts: a root ends last
         observations.append(observation(found, span))
         observations.extend(child(span, event, i) for i, event in enumerate(plain_events(span)))
-    heads = [TraceEvent(0, "trace", ends[trace], trace, fields=trace_fields(told)) for trace, told in traces.items()]
-    return [*owners(traces, user), *heads, *observations]
-
-
-def owners(traces: Iterable[str], user: str | None) -> list[TraceEvent]:
-    """Says whose traces they are, at the earliest of times: a trace that somebody else began stays theirs."""
-    if user is None:
-        return []
-    return [TraceEvent(0, "trace", EARLIEST, trace, fields={"user": user}) for trace in traces]
+    owner = {"user": user} if user else {}
+    heads = [
+        TraceEvent(0, "trace", ends[trace], trace, fields=owner | trace_fields(told)) for trace, told in traces.items()
+    ]
+    return [*heads, *observations]
 
 
 def observation(found: Attributes, span: Span) -> TraceEvent:
@@ -80,8 +78,19 @@ def observation(found: Attributes, span: Span) -> TraceEvent:
     own = parsed(fields.get("metadata"))
     if rest or not isinstance(own, dict):
         fields["metadata"] = metadata_of((own if isinstance(own, dict) else {}) | rest)
-    fields = {column: value for column, value in fields.items() if value is not None}
+    fields = sound(fields, OBSERVATION_CHECKS)
     return TraceEvent(0, "whole", span.ended_at, span.trace, span=span.span, fields=fields)
+
+
+def sound(fields: dict[str, Any], checks: Mapping[str, Check]) -> dict[str, Any]:
+    """The fields as they are stored, without those that could not be: an attribute of a wrong kind must not cost the
+    span."""
+    found = {}
+    for name, value in fields.items():
+        with contextlib.suppress(StoreError):
+            if value is not None:
+                found[name] = checks[name](name, value)
+    return found
 
 
 def add_conventions(fields: dict[str, Any], found: Attributes, span: Span) -> None:
@@ -202,14 +211,13 @@ def add_trace(told: dict[str, Any], found: Attributes, span: Span) -> None:
     for name, value in said.items():
         if value not in (None, "") and (not span.parent or name not in told):
             told[name] = text_of(value)
-    own = read_own_trace(found)
-    if isinstance(own.get("metadata"), dict):
-        told.setdefault("metadata", {}).update(own.pop("metadata"))
-    told.update(own)
+    words, metadata = read_own_trace(found)
+    told.update(words)
+    told.setdefault("metadata", {}).update(metadata)
     tags = tags_of(found.take("langfuse.trace.tags", "langfuse.tags", "tag.tags"))
     if tags:
         told["tags"] = list(dict.fromkeys([*told.get("tags", ()), *tags]))[:MAX_TAGS]
-    add_trace_metadata(told.setdefault("metadata", {}), found, span)
+    add_trace_metadata(told["metadata"], found, span)
 
 
 def add_trace_metadata(metadata: dict[str, Any], found: Attributes, span: Span) -> None:
@@ -240,12 +248,9 @@ def tags_of(value: Any) -> list[str]:
 
 def trace_fields(told: dict[str, Any]) -> dict[str, Any]:
     """The fields of a trace's event."""
-    fields = {name: value for name, value in told.items() if name not in ("tags", "metadata", "input", "output")}
-    fields = {name: clean_text(value)[:WORD_CHARS] for name, value in fields.items()}
+    fields = {name: value for name, value in told.items() if name != "metadata"}
     for name in ("input", "output"):
-        if name in told:
-            fields[name] = clean_text(told[name])[:PAYLOAD_CHARS]
-    metadata = metadata_of(told.get("metadata") or {})
-    if metadata:
-        fields["metadata"] = metadata
-    return fields | ({"tags": told["tags"]} if told.get("tags") else {})
+        if name in fields:
+            fields[name] = fields[name][:PAYLOAD_CHARS]
+    fields["metadata"] = metadata_of(told.get("metadata") or {})
+    return sound(fields, TRACE_CHECKS)

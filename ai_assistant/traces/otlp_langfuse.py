@@ -5,7 +5,7 @@ from __future__ import annotations
 from datetime import datetime, timezone
 from typing import Any, Final
 
-from ai_assistant.traces.otlp_attributes import Attributes, number, parsed, whole
+from ai_assistant.traces.otlp_attributes import WORD_CHARS, Attributes, number, parsed, whole
 from ai_assistant.traces.otlp_messages import answer_of, messages_of
 from ai_assistant.traces.otlp_span import Span
 
@@ -52,11 +52,18 @@ def read_langfuse(found: Attributes, span: Span) -> dict[str, Any]:
         "error_message": message if level == "error" else None,
         "progress_message": message if level != "error" else None,
         "model": found.word(f"{PREFIX}.model.name"),
+        "finish_reason": finish_reason(found),
         "cost": cost_of(parsed(found.take(f"{PREFIX}.cost_details"))),
         "ttft_ms": first_token(found.take(f"{PREFIX}.completion_start_time"), span),
         **{column: first(usage, names) for column, names in TOKENS.items()},
         **content(found),
     }
+
+
+def finish_reason(found: Attributes) -> str | None:
+    """Its OpenAI integration puts it into the metadata, in quotation marks."""
+    value = found.take(f"{PREFIX}.metadata.finish_reason")
+    return value.strip('"')[:WORD_CHARS] if isinstance(value, str) else None
 
 
 def content(found: Attributes) -> dict[str, Any]:
@@ -66,7 +73,8 @@ def content(found: Attributes) -> dict[str, Any]:
     asked = messages_of(given) if isinstance(given, list | dict) else None
     answered = messages_of(said) if isinstance(said, list | dict) else None
     if answered:
-        return {"input": asked or given, **answer_of(answered)}
+        said = answer_of(answered)
+        return {"input": asked or given, **{name: value for name, value in said.items() if value is not None}}
     return {"input": asked or given, "output": said}
 
 

@@ -51,7 +51,14 @@ def message_of(value: Any) -> dict[str, Any] | None:
     for key in ("tool_call_id", "name", "finish_reason"):
         if value.get(key):
             message[key] = str(value[key])
+    if "finish_reason" in message:
+        message["finish_reason"] = reason_of(message["finish_reason"])
     return message
+
+
+def reason_of(text: str) -> str:
+    """A finish reason as it is called here: the GenAI conventions' `tool_call` is `tool_calls`."""
+    return "tool_calls" if text == "tool_call" else text
 
 
 def without(value: dict[str, Any], *names: str) -> dict[str, Any]:
@@ -155,7 +162,8 @@ def as_parts(message: dict[str, Any], finish_reason: str | None = None) -> dict[
         arguments = parsed(function.get("arguments"))
         parts.append({"type": "tool_call", "id": call.get("id"), "name": function.get("name"), "arguments": arguments})
     found: dict[str, Any] = {"role": role, "parts": parts}
-    return found | {"finish_reason": finish_reason} if finish_reason else found
+    reason = "tool_call" if finish_reason == "tool_calls" else finish_reason
+    return found | {"finish_reason": reason} if reason else found
 
 
 def _genai_part(part: Any) -> dict[str, Any]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any, Final
 
-from ai_assistant.traces.otlp_attributes import Attributes, number, parsed
+from ai_assistant.traces.otlp_attributes import WORD_CHARS, Attributes, number, parsed
 from ai_assistant.traces.otlp_messages import answer_of, messages_of
 from ai_assistant.traces.otlp_span import Span
 
@@ -25,6 +25,10 @@ def read_openinference(found: Attributes, span: Span) -> dict[str, Any]:
     """What this convention says of a span, by columns; `None` where it says nothing."""
     kind = found.word("openinference.span.kind")
     asked = found.word("llm.request.model_name", "llm.model_name", "embedding.model_name", "reranker.model_name")
+    if asked is None:  # a call that failed has named no model of its own
+        parameters = parsed(found.look("llm.invocation_parameters"))
+        model = parameters.get("model") if isinstance(parameters, dict) else None
+        asked = model[:WORD_CHARS] if isinstance(model, str) else None
     if asked and found.look("llm.response.model_name") == asked:
         found.take("llm.response.model_name")
     return {

@@ -13,6 +13,8 @@ COLUMNS: Final = (
     "reasoning_chars", "usage_estimated", "input_truncated", "output_truncated", "reasoning_truncated",
 )  # fmt: skip
 """Columns of an observation that always go out under this app's name."""
+FLAGS: Final = frozenset({"usage_estimated", "input_truncated", "output_truncated", "reasoning_truncated"})
+"""Those of them that say nothing while they are 0."""
 PRIVATE: Final = ("metadata", "marks")
 """The same, where content goes out."""
 RESTORED: Final = (*COLUMNS, *PRIVATE, "title", "input", "output", "reasoning", "provider", "model")
@@ -29,20 +31,22 @@ def read_own(found: Attributes) -> dict[str, Any]:
     return {column: found.take(f"{PREFIX}.{column}") for column in RESTORED}
 
 
-def read_own_trace(found: Attributes) -> dict[str, Any]:
-    """What they say of the trace. `metadata` and `tags` are data."""
+def read_own_trace(found: Attributes) -> tuple[dict[str, str], dict[str, Any]]:
+    """What they say of the trace: its words, and its metadata as data."""
     said = {column: found.word(f"{TRACE_PREFIX}.{column}") for column in TRACE_WORDS}
-    said["metadata"] = parsed(found.take(f"{TRACE_PREFIX}.metadata"))
-    return {column: value for column, value in said.items() if value is not None}
+    metadata = parsed(found.take(f"{TRACE_PREFIX}.metadata"))
+    words = {column: value for column, value in said.items() if value is not None}
+    return words, metadata if isinstance(metadata, dict) else {}
 
 
 def own_attributes(row: Mapping[str, Any], *, content: bool) -> dict[str, Any]:
     """The attributes of an observation."""
     columns = (*COLUMNS, *PRIVATE) if content else COLUMNS
-    found = {f"{PREFIX}.{name}": row.get(name) for name in columns if row.get(name) not in (None, "")}
-    if row.get("status") in ("completed", "failed"):
-        del found[f"{PREFIX}.status"]  # the span's own status says it
-    return found
+    found = {name: row.get(name) for name in columns if row.get(name) not in (None, "")}
+    told = {"status"} if row.get("status") in ("completed", "failed") else set()  # the span's own status says it
+    return {
+        f"{PREFIX}.{name}": value for name, value in found.items() if name not in told and (value or name not in FLAGS)
+    }
 
 
 def own_trace_attributes(trace: Mapping[str, Any], *, content: bool) -> dict[str, Any]:
