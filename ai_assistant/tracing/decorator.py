@@ -83,28 +83,28 @@ class Traced:
         return self._of_function(function, name)
 
     def _of_function(self, function: Callable[..., Any], name: str) -> Callable[..., Any]:
-        begin, enter, finish = self._beginning(function, name), CURRENT.set, self._finish
+        begin, enter, reset, finish = self._beginning(function, name), CURRENT.set, CURRENT.reset, finished
 
         @functools.wraps(function)
         def call(*args: Any, **kwargs: Any) -> Any:
             span = begin(args, kwargs)
             if span is None:
                 return function(*args, **kwargs)
-            span._token = enter(span)
+            token = enter(span)
             try:
                 result = function(*args, **kwargs)
             except BaseException as error:
-                leave(span)
+                reset(token)
                 span.end_with(error)
                 raise
-            leave(span)
+            reset(token)
             finish(span, result)
             return result
 
         return call
 
     def _of_coroutine(self, function: Callable[..., Any], name: str) -> Callable[..., Any]:
-        begin, enter, finish = self._beginning(function, name), CURRENT.set, self._finish
+        begin, enter, finish = self._beginning(function, name), CURRENT.set, finished
 
         @functools.wraps(function)
         async def call(*args: Any, **kwargs: Any) -> Any:
@@ -181,15 +181,6 @@ class Traced:
         known[1].queue, known[1].ids = tracer.queue, tracer.ids  # new ones after a fork
         return known[1]
 
-    @staticmethod
-    def _finish(span: Span, result: Any) -> None:
-        try:
-            if result is not None and not span.ended and "output" not in span.fields:
-                span.note_payload("output", result)
-            span.end()
-        except Exception as error:  # noqa: BLE001  # counted and logged; tracing must not break its program
-            span.tracer.failed("the end of a call", error)
-
     def __enter__(self) -> Span:
         span = nothing(None)
         tracer = state.active()
@@ -214,6 +205,14 @@ class Traced:
         self, kind: type[BaseException] | None, error: BaseException | None, tb: TracebackType | None
     ) -> None:
         self.__exit__(kind, error, tb)
+
+
+def finished(span: Span, result: Any) -> None:
+    """Ends a call's observation. Never raises."""
+    try:
+        span.finish(result)
+    except Exception as error:  # noqa: BLE001  # counted and logged; tracing must not break its program
+        span.tracer.failed("the end of a call", error)
 
 
 def arguments_of(function: Callable[..., Any]) -> Callable[[tuple[Any, ...], dict[str, Any]], dict[str, Any] | None]:

@@ -35,12 +35,6 @@ class Queue:
         self.wake = wake
         self.on_full = on_full
 
-    def weigh(self, chars: int) -> None:
-        """A payload was noted."""
-        self.weight += chars
-        if self.weight > MAX_WEIGHT:
-            self.on_full()
-
     def start(self, span: Span) -> None:
         """An observation has begun. Where it ends before it is sent, it is sent once."""
         self._append((START, span))

@@ -24,6 +24,7 @@ from ai_assistant.core.trace import (
 )
 from ai_assistant.tracing.capture import as_text, storable
 from ai_assistant.tracing.context import CURRENT
+from ai_assistant.tracing.queue import MAX_WEIGHT
 
 if TYPE_CHECKING:
     from ai_assistant.tracing.trace_state import TraceState
@@ -159,15 +160,7 @@ class Span:
             last["status"] = status if status in STATUSES else "completed"
         elif "status" not in self.fields:
             last["status"] = "completed"
-        if self._reasoning is not None:
-            last |= self._reasoning.columns()
-        self._note(last, is_end=True)
-        self.ended = True
-        if self._flushed:
-            self.tracer.queue.end(self)
-        self._reasoning = self._metadata = self._scores = None
-        if self.tracer.pipeline.forked and self.id == self.state.root:
-            self.tracer.pipeline.root_ended()
+        self._close(last)
 
     def traceparent(self) -> str:
         """The header that makes another program's observations this one's children (W3C Trace Context)."""
@@ -203,13 +196,39 @@ class Span:
             sent[name] = value
         return noted
 
-    def _note(self, columns: dict[str, Any], *, is_end: bool = False) -> None:
+    def finish(self, result: Any) -> None:
+        """Ends it as completed, with the result of a call: `end`, without what a call does not need."""
+        if self.ended:
+            return
+        last: dict[str, Any] = {"ended_at": self.tracer.clock()}
+        fields = self.fields
+        if result is not None and "output" not in fields:
+            self.payload(last, "output", result)
+        if "status" not in fields:
+            last["status"] = "completed"
+        self._close(last)
+
+    def _close(self, last: dict[str, Any]) -> None:
+        if self._reasoning is not None:
+            last |= self._reasoning.columns()
+        fields = self.fields
+        fields.update(last)
+        self.ended = True
+        if self._flushed:
+            if fields is not self.fields:  # as in `_note`
+                self.fields.update(last)
+            self.tracer.queue.end(self)
+        self._reasoning = self._metadata = self._scores = None
+        if self.tracer.pipeline.forked and self.id == self.state.root:
+            self.tracer.pipeline.root_ended()
+
+    def _note(self, columns: dict[str, Any]) -> None:
         fields = self.fields
         fields.update(columns)
         if self._flushed:
             if fields is not self.fields:  # the publisher has taken them meanwhile, perhaps without these
                 self.fields.update(columns)
-            if not is_end and not self._queued:
+            if not self._queued:
                 self._queued = True
                 self.tracer.queue.update(self)
 
@@ -219,7 +238,7 @@ class Span:
             if value is None:
                 continue
             if name in ("input", "output"):
-                self._payload(columns, name, value)
+                self.payload(columns, name, value)
             elif name == "usage":
                 columns |= usage_columns(value)
             elif name == "metadata":
@@ -232,18 +251,15 @@ class Span:
                 self._merge_metadata(columns, {name: value})
         return columns
 
-    def note_payload(self, name: str, value: Any) -> None:
-        """Notes `input` or `output` of an observation that nobody else knows yet, or that is about to end."""
-        columns: dict[str, Any] = {}
-        self._payload(columns, name, value)
-        self._note(columns, is_end=True)
-
-    def _payload(self, columns: dict[str, Any], name: str, value: Any) -> None:
+    def payload(self, columns: dict[str, Any], name: str, value: Any) -> None:
+        """Adds `input` or `output` to columns, where it is wanted."""
         settings = self.tracer.settings
         if settings.capture_input if name == "input" else settings.capture_output:
-            text, cut = as_text(value, settings.max_payload_chars)
-            columns[name] = text
-            self.tracer.queue.weigh(len(text))
+            columns[name], cut = as_text(value, settings.max_payload_chars)
+            queue = self.tracer.queue
+            queue.weight += len(columns[name])
+            if queue.weight > MAX_WEIGHT:
+                queue.on_full()
             if cut:
                 columns[f"{name}_truncated"] = 1
 

@@ -82,12 +82,13 @@ class Tracer:
             if made is None:
                 return nothing(trace_id)
             state = made
-        type_ = type_ if type_ in TYPES else "span"
+        if type_ not in TYPES:
+            type_ = "span"
         span = Span(self, state, parent_id, name, type_, self.clock() if at is None else at)
         if not state.root:
             state.root = span.id
         if given is not None:
-            span.note_payload("input", given)
+            span.payload(span.fields, "input", given)
         if values:
             span.update(**values)
         self.queue.start(span)
