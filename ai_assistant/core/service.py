@@ -220,6 +220,8 @@ def status(host: RequestHost) -> dict[str, Any]:
     if not host.user().is_manager:  # addresses of providers, names of models, a database's words: not for everybody
         for parts, private in (("workers", "gateway"), ("trace_consumers", "error")):
             health[parts] = [{k: v for k, v in part.items() if k != private} for part in health[parts]]
+        if health["traces"]:
+            health["traces"] = {k: v for k, v in health["traces"].items() if k != "anomalies"}
     return answer | health
 
 

@@ -14,8 +14,10 @@ from ai_assistant.host.auth import Auth
 from ai_assistant.host.compress import compressed
 from ai_assistant.host.errors import MethodNotFoundError, error_response
 from ai_assistant.host.gate import Gate
+from ai_assistant.host.metrics_page import MetricsPage
 from ai_assistant.host.openapi import describe
 from ai_assistant.host.origin import HostNames
+from ai_assistant.host.otlp import OtlpRoutes
 from ai_assistant.host.page import Page
 from ai_assistant.host.pool import CallPool
 from ai_assistant.host.request_host import Services
@@ -33,8 +35,10 @@ def build_app(
     sockets: Sockets,
     names: HostNames,
     demo_routes: list[Route] | None = None,
+    public_metrics: bool = False,
 ) -> Gate:
-    """The ASGI application of one embedded host."""
+    """The ASGI application of one embedded host. `public_metrics`: whether programs of this machine get `/metrics`
+    without a key."""
     accounts = AccountMethods(auth, pool, sockets.end_session)
     rpc = Rpc(auth, services, pool, accounts.table())
     page = Page(services.site, auth, pool, demo=bool(demo_routes))
@@ -49,11 +53,13 @@ def build_app(
     routes = [
         Route("/api/method/{method:path}", call, methods=RPC_METHODS),
         Route("/api/v1/method/{method:path}", call, methods=RPC_METHODS),
+        *OtlpRoutes(auth, services, pool).routes(),
         Route("/", page.index),
         Route("/login", page.login),
         Route("/assets/ai_assistant/{path:path}", page.asset),
         Route("/openapi.json", description),
         Route("/healthz", healthy),
+        Route("/metrics", MetricsPage(services, rpc, pool, public=public_metrics).answer),
         *(demo_routes or []),
     ]
     web = Starlette(routes=routes, exception_handlers={404: not_found, 405: not_found, Exception: failed})

@@ -1,8 +1,10 @@
-"""Figures of the embedded host: those of its tasks, from Redis, and those of its own process."""
+"""Figures of the embedded host: those of its tasks and traces, from Redis, and those of its own process."""
 
 from __future__ import annotations
 
 import platform
+
+import redis
 
 import ai_assistant
 from ai_assistant.core.metrics import Family, counter, counters, gauge, probe_families
@@ -12,6 +14,8 @@ from ai_assistant.host.probe import DeliveryProbe
 from ai_assistant.host.sockets import Sockets
 from ai_assistant.streams.metrics import collect
 from ai_assistant.streams.tasks import Tasks
+from ai_assistant.traces.metrics import Bounds, trace_families
+from ai_assistant.worker.process_metrics import process_families
 
 SOCKET_STATES = ("connected", "disconnected", "refused", "slow_dropped", "never_joined")
 
@@ -23,10 +27,28 @@ class HostMeters:
         self._sockets = sockets
         self._bridge = bridge
         self._probe = probe
+        self._traces: tuple[redis.Redis, Bounds] | None = None
+
+    def watch_traces(self, client: redis.Redis, bounds: Bounds) -> None:
+        """Says where the traces' stream is, which may be another Redis than that of the tasks, and what it may hold."""
+        self._traces = client, bounds
 
     def collect(self, tasks: Tasks) -> list[Family]:
         """Everything."""
-        return [self._build(), *collect(tasks), *self._socket_families(), *self._probe_families()]
+        return [
+            self._build(),
+            *collect(tasks),
+            *self._trace_families(),
+            *self._socket_families(),
+            *self._probe_families(),
+            *process_families(),
+        ]
+
+    def _trace_families(self) -> list[Family]:
+        if self._traces is None:
+            return []
+        client, bounds = self._traces
+        return trace_families(client, [self._sockets.site], bounds)
 
     def _build(self) -> Family:
         labels = {"version": ai_assistant.__version__, "python": platform.python_version(), "site": self._sockets.site}

@@ -21,6 +21,7 @@ from ai_assistant.core.task import TaskRef
 from ai_assistant.host import accounts  # noqa: F401 - declares the tables that Database.open makes
 from ai_assistant.host.access import HostOpener
 from ai_assistant.host.accounts_setup import RUN_LABEL, prepare_accounts
+from ai_assistant.host.anomaly_watch import AnomalyWatch
 from ai_assistant.host.app import build_app
 from ai_assistant.host.auth import Auth
 from ai_assistant.host.bridge import Bridge
@@ -42,6 +43,7 @@ from ai_assistant.streams.connection import AWAY, end_tasks, request_client, wor
 from ai_assistant.streams.tasks import Tasks
 from ai_assistant.streams.waiter import EndWaiter
 from ai_assistant.traces.ingest import RedisTracePipe
+from ai_assistant.traces.metrics import Bounds
 from ai_assistant.worker.worker import Worker, WorkerOptions
 
 log = logging.getLogger(__name__)
@@ -149,12 +151,14 @@ class Runtime:
             sockets=sockets,
             names=names,
             demo_routes=demo.routes() if demo else None,
+            public_metrics=config.metrics.public,
         )
         server = web_server(app, self._grace)
         serving = asyncio.create_task(server.serve([listener]), name="web server")
         self._keep("bridge", bridge.run)
         self._keep("socket sweep", sockets.run)
-        workers = WorkerKeeper(redis_url, opener, config.site, self._grace)
+        options = WorkerOptions(grace_s=self._grace, trace_redis_urls=(config.traces.redis_url or redis_url,))
+        workers = WorkerKeeper(redis_url, opener, config.site, options)
         self._keep("worker", workers.run)
         await self._until_ready(server, serving, bridge, workers)
         self._keep("probe", probe.run)
@@ -179,8 +183,17 @@ class Runtime:
             log.warning("the key of run.json could not be ended, the next start will do it: %s", error)
 
     def _request_services(self, opener: HostOpener, redis_url: str, meters: HostMeters) -> Services:
-        client = request_client(redis_url)
-        tasks, pipe = Tasks(client, self.config.site), RedisTracePipe(client, self.config.site)
+        client, traces = request_client(redis_url), self.config.traces
+        trace_client = request_client(traces.redis_url) if traces.redis_url else client
+        meters.watch_traces(trace_client, Bounds(traces.max_stream_entries, traces.max_stream_bytes))
+        self._keep("anomalies", AnomalyWatch(trace_client, opener, self.config.site).run)
+        pipe = RedisTracePipe(
+            trace_client,
+            self.config.site,
+            max_entries=traces.max_stream_entries,
+            max_bytes=traces.max_stream_bytes,
+        )
+        tasks = Tasks(client, self.config.site)
         waiter = EndWaiter(worker_client(redis_url), tasks)
         self._keep("waiter", waiter.run)
         settings = self.config.settings
@@ -246,11 +259,11 @@ class Runtime:
 class WorkerKeeper:
     """The worker inside the process; a new one each time it has to be started again."""
 
-    def __init__(self, redis_url: str, opener: HostOpener, site: str, grace: float):
+    def __init__(self, redis_url: str, opener: HostOpener, site: str, options: WorkerOptions):
         self._redis_url = redis_url
         self._opener = opener
         self._site = site
-        self._options = WorkerOptions(grace_s=grace)
+        self._options = options
         self._worker: Worker | None = None
         self._started = asyncio.Event()
         self._ended = asyncio.Event()

@@ -1,4 +1,4 @@
-"""Figures of a site: those of the bench's tasks, from Redis, and of the realtime server of this machine.
+"""Figures of a site: those of the bench's tasks and traces, from Redis, and of the realtime server of this machine.
 
 Frappe's realtime server tells nobody how many sockets it has. What can be seen from beside it are the TCP connections
 to its port: one for each socket, of all sites of the bench, the Desk's own pages included.
@@ -15,7 +15,9 @@ import ai_assistant
 from ai_assistant.core.metrics import Family, gauge
 from ai_assistant.site import bench
 from ai_assistant.site.connections import connections_to
+from ai_assistant.site.tracing import trace_client
 from ai_assistant.streams.metrics import collect
+from ai_assistant.traces.metrics import trace_families
 
 DEFAULT_PORT = 9000
 """Where the realtime server listens when nothing is configured (frappe v15.55.1, `node_utils.js`)."""
@@ -23,7 +25,7 @@ DEFAULT_PORT = 9000
 
 def families() -> list[Family]:
     """Everything but a probe. Needs `frappe.local.conf`."""
-    return [build(), *collect(bench.tasks()), *realtime()]
+    return [build(), *collect(bench.tasks()), *trace_families(trace_client()), *realtime()]
 
 
 def build() -> Family:

@@ -22,6 +22,7 @@ ADVICE = {
     "dead_letters": "Some events could not be stored: `traces dead-letters` shows why, `--retry` tries them again.",
     "missing_events": "Events were lost on the way; the traces that they belonged to say how many.",
     "dropped_events": "Producers had no room to wait for Redis, and gave events up; their traces say how many.",
+    "anomalies": "Models differ from their own last week; which, is below.",
     "redis_away": "The Redis of the traces does not answer.",
 }
 """What to do about each alarm of `health.alarms`."""
@@ -47,6 +48,8 @@ def show_status(found: dict[str, Any], console: Console | None = None) -> None:
     figures.add_row("missing events", said(traces["missing_events"]))
     figures.add_row("dropped events", said(traces["dropped_events"]))
     console.print(figures)
+    for line in traces["anomalies"]:
+        console.print(said(f"  {line}"))
     console.print(consumer_table(found["trace_consumers"]))
     console.print(producer_table(found["producers"]))
 

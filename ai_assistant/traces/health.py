@@ -9,6 +9,7 @@ import redis
 from redis.exceptions import RedisError
 
 from ai_assistant.core.trace_keys import ObservabilityKeys
+from ai_assistant.traces.anomaly_check import anomalies_of
 from ai_assistant.traces.deadletters import whole
 from ai_assistant.traces.heartbeat import age_ms, beats_of, living, now_ms
 from ai_assistant.traces.intake import PEEK, backlog_of
@@ -45,10 +46,11 @@ def trace_health(client: redis.Redis, site: str) -> dict[str, Any]:
             pipe.hgetall(keys.counts)
             pipe.eval(PEEK, 2, keys.events, keys.dead)
             pipe.hlen(keys.producers)
+            pipe.hgetall(keys.anomalies)
             found: list[Any] = pipe.execute()
     except (RedisError, OSError) as error:
         return away(type(error).__name__)
-    beats, counts, peeked, producers = found
+    beats, counts, peeked, producers, anomalies = found
     backlog = backlog_of(peeked)
     consumers = living(beats, backlog.now_ms)
     missing = whole(counts.get(MISSING.encode()))
@@ -60,6 +62,7 @@ def trace_health(client: redis.Redis, site: str) -> dict[str, Any]:
         "dead_letters": backlog.dead_letters,
         "missing_events": missing,
         "dropped_events": whole(counts.get(DROPPED.encode())),
+        "anomalies": [anomaly.text() for anomaly in anomalies_of(anomalies)],
     }
     return {"trace_consumers": consumers, "traces": traces | {"alarms": alarms(traces, consumers)}}
 
@@ -67,7 +70,7 @@ def trace_health(client: redis.Redis, site: str) -> dict[str, Any]:
 def away(why: str) -> dict[str, Any]:
     """The same where the traces' Redis does not answer."""
     names = ("backlog", "backlog_bytes", "oldest_ms", "producers", "dead_letters", "missing_events", "dropped_events")
-    traces: dict[str, Any] = dict.fromkeys(names)
+    traces: dict[str, Any] = {**dict.fromkeys(names), "anomalies": []}
     return {"trace_consumers": [], "traces": traces | {"alarms": ["redis_away"], "error": why}}
 
 
@@ -76,7 +79,7 @@ def alarms(traces: dict[str, Any], consumers: list[dict[str, Any]]) -> list[str]
 
     `no_consumer`: traces wait and nobody stores them; `late`: the oldest waits for a minute or more; `failing`: a
     consumer cannot reach its database; `dead_letters`; `missing_events`: events were lost on the way;
-    `dropped_events`: producers have given some up; `redis_away`.
+    `dropped_events`: producers have given some up; `anomalies`: a model differs from its own past; `redis_away`.
     """
     found = {
         "no_consumer": traces["backlog"] > 0 and not consumers,
@@ -85,6 +88,7 @@ def alarms(traces: dict[str, Any], consumers: list[dict[str, Any]]) -> list[str]
         "dead_letters": traces["dead_letters"] > 0,
         "missing_events": traces["missing_events"] > 0,
         "dropped_events": traces["dropped_events"] > 0,
+        "anomalies": bool(traces["anomalies"]),
     }
     return [word for word, is_so in found.items() if is_so]
 

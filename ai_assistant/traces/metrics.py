@@ -19,9 +19,9 @@ from ai_assistant.traces.anomalies import Anomaly
 from ai_assistant.traces.anomaly_check import Checked, anomalies_of
 from ai_assistant.traces.deadletters import whole
 from ai_assistant.traces.health import COUNTS, MISSING
-from ai_assistant.traces.heartbeat import ALIVE_MS, age_ms, beats_of, now_ms
+from ai_assistant.traces.heartbeat import ALIVE_MS, age_ms, beats_of
+from ai_assistant.traces.ingest import MAX_STREAM_BYTES, MAX_STREAM_ENTRIES
 from ai_assistant.traces.intake import PEEK, Backlog, backlog_of
-from ai_assistant.tracing.settings import Settings
 
 MAX_SITES: Final = 1000
 """Sites that one scrape looks at."""
@@ -40,8 +40,13 @@ TOTALS: Final = {
     "retried": "trace_dead_letters_retried_total",
 }
 """The names of the other counts."""
-LIMITS: Final = Settings()
-"""The bounds of a stream, as producers have them unless told otherwise."""
+
+
+class Bounds(msgspec.Struct, frozen=True):
+    """What may wait in a stream; producers hold their events back beyond it."""
+
+    entries: int = MAX_STREAM_ENTRIES
+    bytes: int = MAX_STREAM_BYTES
 
 
 class Standing(msgspec.Struct, frozen=True):
@@ -60,18 +65,21 @@ class Standing(msgspec.Struct, frozen=True):
         """The consumers that live."""
         return [each for each in self.consumers if each["age_ms"] < ALIVE_MS]
 
-    @property
-    def fill(self) -> float:
+    def fill(self, bounds: Bounds) -> float:
         """How full the stream is, from 0 to 1: producers hold back at 1."""
         waiting = self.backlog.bytes if self.backlog.entries else 0
-        return max(self.backlog.entries / LIMITS.max_stream_entries, waiting / LIMITS.max_stream_bytes)
+        return max(self.backlog.entries / bounds.entries, waiting / bounds.bytes)
 
     def count(self, name: str) -> int:
         """One of the totals."""
         return whole(self.counts.get(name.encode()))
 
 
-def trace_families(client: redis.Redis, sites: Sequence[str] | None = None) -> list[Family]:
+def trace_families(
+    client: redis.Redis,
+    sites: Sequence[str] | None = None,
+    bounds: Bounds = Bounds(),  # noqa: B008  # frozen
+) -> list[Family]:
     """Everything; that the traces' Redis is away is a figure. Without `sites`: those that somebody has sent traces
     for."""
     try:
@@ -80,7 +88,7 @@ def trace_families(client: redis.Redis, sites: Sequence[str] | None = None) -> l
         return [redis_up(0)]
     return [
         redis_up(1),
-        *stream_families(found),
+        *stream_families(found, bounds),
         *consumer_families(found),
         *producer_families(found),
         *count_families(found),
@@ -119,12 +127,13 @@ def look(client: redis.Redis, sites: Sequence[str]) -> list[Standing]:
 
 def standing(consumers: Any, producers: Any, counts: Any, peeked: Any, anomalies: Any, checked: Any) -> Standing:
     """One site's answers, read."""
-    now = now_ms()
+    backlog = backlog_of(peeked)
+    now = backlog.now_ms
     return Standing(
         consumers=[{**beat, "age_ms": age_ms(beat, now)} for beat in beats_of(consumers).values()],
         producers=[{**beat, "age_ms": age_ms(beat, now)} for beat in beats_of(producers).values()],
         counts=counts,
-        backlog=backlog_of(peeked),
+        backlog=backlog,
         anomalies=anomalies_of(anomalies),
         checked=checked_of(checked),
     )
@@ -138,7 +147,7 @@ def checked_of(text: bytes | None) -> Checked | None:
         return None
 
 
-def stream_families(found: Sequence[Standing]) -> list[Family]:
+def stream_families(found: Sequence[Standing], bounds: Bounds = Bounds()) -> list[Family]:  # noqa: B008  # frozen
     """What waits to be stored."""
     backlogs = [site.backlog for site in found]
     fill = "How full the fullest stream is: at 1 its producers hold events back, and later drop the oldest."
@@ -147,7 +156,7 @@ def stream_families(found: Sequence[Standing]) -> list[Family]:
     return [
         gauge("trace_stream_entries", "Entries that no consumer has stored yet.", sum(b.entries for b in backlogs)),
         gauge("trace_stream_bytes", "Memory that they take in Redis.", waiting),
-        gauge("trace_stream_fill_ratio", fill, max((site.fill for site in found), default=0.0)),
+        gauge("trace_stream_fill_ratio", fill, max((site.fill(bounds) for site in found), default=0.0)),
         gauge("trace_stream_oldest_seconds", "How long the oldest of them has waited; 0: none waits.", oldest),
         gauge(
             "trace_dead_letters",

@@ -13,7 +13,7 @@ from ai_assistant.core.trace_keys import SITES, ObservabilityKeys
 from ai_assistant.streams.connection import request_client
 from ai_assistant.traces.anomalies import Anomaly
 from ai_assistant.traces.anomaly_check import Checked
-from ai_assistant.traces.metrics import LIMITS, trace_families
+from ai_assistant.traces.metrics import Bounds, trace_families
 from tests.prometheus import Page
 from tests.servers import free_port
 
@@ -57,7 +57,9 @@ def test_sites_are_added_up(client: redis.Redis) -> None:
     assert outcomes == {"stored": 20, "duplicate": 2, "dropped": 6}
     assert page.get("trace_events_total", outcome="dead_letter") == 4
     assert page["trace_missing_events"] == 8
-    assert page["trace_stream_fill_ratio"] > 3 / LIMITS.max_stream_entries
+    assert page["trace_stream_fill_ratio"] >= 3 / Bounds().entries
+    small = Page(render(trace_families(client, None, Bounds(entries=6, bytes=10**9))))
+    assert small["trace_stream_fill_ratio"] == 0.5, "of the fullest one"
     assert page["trace_unattended_sites"] == 2
 
 

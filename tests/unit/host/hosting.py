@@ -31,6 +31,7 @@ from ai_assistant.host.sockets import Sockets
 from ai_assistant.streams.connection import request_client
 from ai_assistant.streams.tasks import Tasks
 from ai_assistant.traces.ingest import RedisTracePipe
+from ai_assistant.traces.metrics import Bounds
 
 SITE = "assistant.localhost"
 PASSWORD = "correct horse battery"
@@ -84,7 +85,15 @@ class WebHost:
         meters = HostMeters(self.sockets, self.bridge)
         pipe = RedisTracePipe(tasks.client, config.site)
         services = Services(config.site, HostOpener(config, self.database), tasks, self._no_wait, meters, pipe)
-        app = build_app(auth=self.auth, services=services, pool=self.pool, sockets=self.sockets, names=names)
+        meters.watch_traces(tasks.client, Bounds())
+        app = build_app(
+            auth=self.auth,
+            services=services,
+            pool=self.pool,
+            sockets=self.sockets,
+            names=names,
+            public_metrics=config.metrics.public,
+        )
         self._listener = listen("127.0.0.1", 0)
         self.port = self._listener.getsockname()[1]
         self.url = f"http://127.0.0.1:{self.port}"
