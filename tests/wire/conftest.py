@@ -15,10 +15,12 @@ from tests.aimock.server import AiMock
 
 from .background import Background
 from .client import Client
-from .host import USER, USER2, EmbeddedHost
+from .host import MANAGER, REVIEWER, USER, USER2, EmbeddedHost
+from .people import logged_in
 from .script import Script
 from .site import Desk, TightSite
 from .sockets import Listener
+from .traces import ANSWER, QUESTION, Program
 from .upstream import Upstream
 
 _HERE = Path(__file__).parent
@@ -125,6 +127,48 @@ def other(host: Host) -> Iterator[Client]:
     """The second user, logged in."""
     with Client(host.url) as client:
         yield client.login(host.user2, host.password2)
+
+
+@pytest.fixture(scope="session")
+def reviewer(host: Host) -> Iterator[Client]:
+    """Somebody whose only role is AI Trace Reviewer."""
+    with logged_in(host, REVIEWER, "AI Trace Reviewer") as client:
+        yield client
+
+
+@pytest.fixture(scope="session")
+def ai_manager(host: Host) -> Iterator[Client]:
+    """Somebody whose only role is AI Manager."""
+    with logged_in(host, MANAGER, "AI Manager") as client:
+        yield client
+
+
+@pytest.fixture(scope="session")
+def administrator(host: Host) -> Iterator[Client]:
+    """Administrator."""
+    with logged_in(host, "Administrator", "") as client:
+        yield client
+
+
+@pytest.fixture(scope="session")
+def program(user: Client) -> Program:
+    """A program of the first user that traces."""
+    return Program(user)
+
+
+@pytest.fixture(scope="session")
+def trace(program: Program) -> str:
+    """A small trace of the first user's."""
+    return program.traced(
+        title="The small one",
+        question=QUESTION,
+        answer=ANSWER,
+        session="session-1",
+        environment="testing",
+        tags=["night", "labels"],
+        reference_doctype="User",
+        reference_name="Administrator",
+    )
 
 
 @pytest.fixture

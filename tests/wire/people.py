@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import os
+from typing import TYPE_CHECKING
 
 import pytest
 
 from .client import Client
-from .conftest import Host
+
+if TYPE_CHECKING:
+    from .conftest import Host
 
 
 def logged_in(host: Host, name: str, role: str) -> Client:

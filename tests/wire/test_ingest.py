@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-import os
 import threading
 import time
 import zlib
-from collections.abc import Iterator
 from typing import Any
 
 import httpx
@@ -22,16 +20,6 @@ from .traces import MSGPACK, Program, as_json, new_span, new_trace, stored
 def program(user: Client) -> Program:
     """A program of the first user."""
     return Program(user)
-
-
-@pytest.fixture(scope="module")
-def admin(host: Host) -> Iterator[Client]:
-    """Administrator."""
-    password = host.process.admin_password if host.process else os.environ.get("AI_ASSISTANT_ADMIN_PASSWORD")
-    if not password:
-        pytest.skip("set AI_ASSISTANT_ADMIN_PASSWORD to trace in the name of others")
-    with Client(host.url) as client:
-        yield client.login("Administrator", password)
 
 
 def test_a_ping_says_how_the_consumer_does(program: Program) -> None:
@@ -233,8 +221,8 @@ def test_nobody_speaks_as_anothers_producer(program: Program, user: Client, othe
     assert other.call("get_trace", trace=theirs)["trace"]["title"] == "two"
 
 
-def test_servers_trace_in_the_name_of_others(admin: Client, user: Client, other: Client, host: Host) -> None:
-    server, trace = Program(admin), new_trace()
+def test_servers_trace_in_the_name_of_others(administrator: Client, user: Client, other: Client, host: Host) -> None:
+    server, trace = Program(administrator), new_trace()
     server.send(server.answered(trace, user=host.user))
     assert stored(user, trace, lambda found: found["trace"]["status"] == "completed")["trace"]["user"] == host.user
     assert other.refused("get_trace", trace=trace).status == 404

@@ -7,7 +7,7 @@ import json
 import secrets
 import sqlite3
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from contextlib import closing
 from typing import Any
 
@@ -16,25 +16,9 @@ import pytest
 
 from .client import Client
 from .conftest import Host
-from .host import REVIEWER
-from .people import logged_in
 from .traces import Program, new_span, new_trace, now_us, stored
 
 LONG = 120_000
-
-
-@pytest.fixture(scope="module")
-def program(user: Client) -> Program:
-    """A program of the first user."""
-    return Program(user)
-
-
-@pytest.fixture(scope="module")
-def reviewer(host: Host) -> Iterator[Client]:
-    """Somebody whose only role is AI Trace Reviewer."""
-    client = logged_in(host, REVIEWER, "AI Trace Reviewer")
-    yield client
-    client.http.close()
 
 
 @pytest.fixture(scope="module")

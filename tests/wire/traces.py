@@ -14,6 +14,7 @@ import msgspec
 from .client import Client, Refused, result
 
 PATIENCE = 30.0
+QUESTION, ANSWER = "A question about Xylophongärten", "An answer about Quastenflosser"
 MSGPACK = {"Content-Type": "application/x-msgpack"}
 
 
@@ -129,3 +130,8 @@ def stored(client: Client, trace: str, reached: Any = lambda found: True) -> dic
                 return found
         time.sleep(0.05)
     raise AssertionError(f"trace {trace} did not come within {PATIENCE:g} s: {found}")
+
+
+def ids_of(page: dict[str, Any]) -> list[str]:
+    """The ids of a page of `get_traces`."""
+    return [row["trace"] for row in page["traces"]]
