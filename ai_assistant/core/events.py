@@ -45,6 +45,7 @@ class EventWriter:
             "trace_id": task.trace_id,
             "message_id": task.message_id,
             "conversation": task.conversation,
+            "subject": task.subject,
         }
         self._common = {key: value for key, value in common.items() if value}
 

@@ -54,6 +54,8 @@ class Outcome(msgspec.Struct, kw_only=True):
     error: dict[str, Any] | None = None
     trimmed_messages: int = 0
     """Messages of the conversation that were left out since they did not fit the model's context."""
+    result: Any = None
+    """What a program's own task has come to."""
 
 
 class Task(msgspec.Struct, kw_only=True):
@@ -71,6 +73,8 @@ class Task(msgspec.Struct, kw_only=True):
     """Epoch milliseconds at which it was accepted; `elapsed_ms` of events counts from here."""
     conversation: str | None = None
     message_id: str | None = None
+    subject: str | None = None
+    """What it is about, for filtering on the client: `Receipt/R-1`."""
     trace_id: str
     request: bytes = b"{}"
     """JSON of `core.chat.ChatRequest`."""
@@ -89,6 +93,7 @@ class Task(msgspec.Struct, kw_only=True):
         """The task of the wire contract."""
         outcome = self.outcome
         message = outcome.message if outcome else Message()
+        of_programs = {"subject": self.subject, "result": outcome.result if outcome else None}
         return {
             "task_id": self.ref.id,
             "status": self.status,
@@ -103,4 +108,5 @@ class Task(msgspec.Struct, kw_only=True):
             "trace_id": self.trace_id,
             "error": outcome.error if outcome else None,
             "trimmed_messages": outcome.trimmed_messages if outcome else 0,
+            **{name: value for name, value in of_programs.items() if value is not None},
         }

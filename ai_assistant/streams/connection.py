@@ -60,6 +60,16 @@ def waiting_client(url: str, max_connections: int = 200) -> redis.Redis:
     )
 
 
+def program_client(url: str) -> redis.Redis:
+    """A synchronous client for the thread that publishes a program's own tasks; it tries again by itself."""
+    return redis.Redis.from_url(
+        url,
+        socket_connect_timeout=CONNECT_TIMEOUT_S,
+        socket_timeout=WORKER_TIMEOUT_S,
+        retry=Retry(NoBackoff(), 0),
+    )
+
+
 def worker_client(url: str, socket_timeout: float | None = WORKER_TIMEOUT_S) -> redis.asyncio.Redis:
     """An asynchronous client for the worker and the bridge. `socket_timeout=None` for blocking reads."""
     return redis.asyncio.Redis.from_url(

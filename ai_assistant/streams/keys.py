@@ -12,6 +12,8 @@ PREFIX = "ai_assistant"
 REALTIME_CHANNEL = "events"
 """The channel of Frappe's realtime server (frappe v15.55.1, `frappe/realtime.py`)."""
 GROUP = "workers"
+PROGRAM = "program:"
+"""How the names of programs begin that run tasks of their own; the scripts know them by it (`script.py`)."""
 
 
 class ScopeKeys:
@@ -23,6 +25,8 @@ class ScopeKeys:
         self.queue = f"{base}:queue"
         self.workers = f"{base}:workers"
         self.worker_info = f"{base}:worker_info"
+        self.programs = f"{base}:programs"
+        self.program_info = f"{base}:program_info"
         self.open = f"{base}:open"
         self.unsaved = f"{base}:unsaved"
         self.control = f"{base}:control"

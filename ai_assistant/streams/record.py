@@ -23,6 +23,7 @@ def fields_of(task: Task) -> list[str | bytes | int]:
         "accepted_ms": task.accepted_ms,
         "conversation": task.conversation or "",
         "message_id": task.message_id or "",
+        "subject": task.subject or "",
         "trace_id": task.trace_id,
         "request": task.request,
     }
@@ -51,6 +52,7 @@ def task_of(fields: dict[str, bytes]) -> Task:
         accepted_ms=int(fields["accepted_ms"]),
         conversation=text("conversation") or None,
         message_id=text("message_id") or None,
+        subject=text("subject") or None,
         trace_id=text("trace_id"),
         request=fields.get("request", b"{}"),
         worker=text("worker") or None,

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import hashlib
 
-# `count` must not fail what it counts: Redis rolls nothing back
+# A program that runs a task of its own (`program:…`) is on no list of workers, since it takes none off the queue: it is
+# as alive as what it says of each of its tasks. `count` must not fail what it counts: Redis rolls nothing back
 COMMON = """
 local function now()
   local t = redis.call('TIME')
@@ -13,6 +14,7 @@ end
 local function dead(workers, worker, beat, after)
   local t = now()
   if t - tonumber(beat or 0) > tonumber(after) then return true end
+  if string.sub(worker or '', 1, 8) == 'program:' then return false end
   local listed = redis.call('ZSCORE', workers, worker or '')
   return (not listed) or t - tonumber(listed) > tonumber(after)
 end

@@ -63,6 +63,26 @@ redis.call('PUBLISH', ARGV[11], ARGV[9] .. ARGV[8] .. ARGV[10])
 return {'new', 1}
 """)
 
+# KEYS task log open totals
+# ARGV 1 member 2 fingerprint 3 program 4 ttl s 5 message 6 prefix 7 suffix 8 channel 9... fields of the hash
+# returns 1 opened, 0 it was before, -2 the id is another task's. Opens a task that the program itself runs: it was in
+# no queue, and counts as shown, since nobody else could start it over
+OPEN: Final = Script("""
+local known = redis.call('HGET', KEYS[1], 'fingerprint')
+if known then return known == ARGV[2] and 0 or -2 end
+local t = now()
+redis.call('HSET', KEYS[1], 'fingerprint', ARGV[2], 'status', 'running', 'gen', 1, 'seq', 1, 'queued_at', t)
+redis.call('HSET', KEYS[1], 'worker', ARGV[3], 'beat', t, 'shown', 1, 'ttl', ARGV[4])
+for i = 9, #ARGV, 2 do redis.call('HSET', KEYS[1], ARGV[i], ARGV[i + 1]) end
+redis.call('DEL', KEYS[2])
+redis.call('XADD', KEYS[2], '1-0', 'e', ARGV[5])
+for i = 1, 2 do redis.call('EXPIRE', KEYS[i], ARGV[4]) end
+redis.call('ZADD', KEYS[3], t, ARGV[1])
+count(KEYS[4], 'accepted', 1)
+redis.call('PUBLISH', ARGV[8], ARGV[6] .. ARGV[5] .. ARGV[7])
+return 1
+""")
+
 # KEYS task workers   ARGV 1 no worker after ms 2 dead after ms
 # returns {overdue, field, value, field, value …}; overdue is '', 'no_worker' or 'dead'; empty when unknown. The request
 # is left out: it may have megabytes, and only the worker that claims the task needs it
@@ -308,6 +328,7 @@ return redis.call('EXPIRE', KEYS[1], 604800)
 
 ALL: Final = (
     START,
+    OPEN,
     READ,
     OVERDUE,
     EVENTS,

@@ -173,7 +173,7 @@ def end_arguments(
     task_keys = names.TaskKeys(task.ref)
     prefix, suffix = envelope(task.ref.site, user_room(task.ref.user))
     if unsaved is None:
-        unsaved = (1 if task.shown else 2) if task.conversation else 0
+        unsaved = (1 if task.shown else 2) if task.conversation and task.message_id else 0
     script_keys = [
         task_keys.task,
         task_keys.log,
