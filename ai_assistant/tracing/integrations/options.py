@@ -26,6 +26,15 @@ class Options(msgspec.Struct, frozen=True, kw_only=True):
             check_option(f"{where}: {name}", name, value)
         return msgspec.structs.replace(self, **changes)
 
+    def below(self, around: Options) -> Options:
+        """These, as far as `around` lets reasoning be kept."""
+        lengths = [each for each in (self.reasoning_max_length, around.reasoning_max_length) if each is not None]
+        return msgspec.structs.replace(
+            self,
+            capture_reasoning=self.capture_reasoning and around.capture_reasoning,
+            reasoning_max_length=min(lengths) if lengths else None,
+        )
+
 
 def check_option(where: str, name: str, value: Any) -> None:
     """Raises ValueError for a value that the option cannot have."""

@@ -5,14 +5,20 @@ from __future__ import annotations
 import functools
 import logging
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from contextvars import ContextVar
 from typing import Any, TypeVar
 
+from ai_assistant.tracing.context import CURRENT
 from ai_assistant.tracing.integrations.options import DEFAULT, Options
 from ai_assistant.tracing.span import Span, is_cancellation
 from ai_assistant.tracing.state import start_span
 
 log = logging.getLogger("ai_assistant.tracing")
+
+AROUND: ContextVar[Options | None] = ContextVar("ai_assistant_reasoning", default=None)
+"""Options of the node that runs: what they say of reasoning holds for every model that the node asks."""
 
 F = TypeVar("F", bound=Callable[..., Any])
 _logged: set[str] = set()
@@ -49,12 +55,24 @@ def begin(name: str, type_: str, *, parent: Span | None = None, at: int | None =
     return parent.tracer.start(name, type_, parent=parent, at=at, **values)
 
 
+@contextmanager
+def entered(span: Span) -> Iterator[None]:
+    """Makes an observation the current one for a block, which need not be its whole life."""
+    token = CURRENT.set(span)
+    try:
+        yield
+    finally:
+        CURRENT.reset(token)
+
+
 class Recording:
     """A call of a model: the observation, and when its parts came."""
 
     __slots__ = ("_begun", "_first_reasoning", "_first_text", "options", "span")
 
     def __init__(self, span: Span, options: Options = DEFAULT):
+        around = AROUND.get()
+        options = options if around is None else options.below(around)
         self.span = span
         self.options = options
         self._begun = time.monotonic()
