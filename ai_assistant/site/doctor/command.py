@@ -17,6 +17,7 @@ CHECKS = {
     "versions": ("versions", "check", "Versions", 20),
     "redis": ("redis_server", "check", "Redis", 30),
     "workers": ("workers", "check", "Workers", 30),
+    "traces": ("traces", "check", "Traces", 20),
     "realtime": ("realtime", "check", "Realtime", 60),
     "port": ("port", "check", "Realtime port", 60),
     "models": ("models", "check", "Models", 30),
