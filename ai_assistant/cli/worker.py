@@ -97,7 +97,10 @@ async def work(
     await asyncio.to_thread(check_redis, url)
     database = await asyncio.to_thread(Database.open, config.database)
     options = WorkerOptions(
-        grace_s=grace, max_tasks=max_tasks or MAX_TASKS, trace_redis_urls=(str(config.trace_redis_url),)
+        grace_s=grace,
+        max_tasks=max_tasks or MAX_TASKS,
+        trace_redis_urls=(str(config.trace_redis_url),),
+        trace_bounds=config.traces.bounds,
     )
     one = Worker(url, config.site, HostOpener(config, database), options=options)
     stop_on_signals(one)

@@ -6,6 +6,7 @@ import msgspec
 
 from ai_assistant.host.config_table import ConfigTable
 from ai_assistant.traces.ingest import MAX_STREAM_BYTES, MAX_STREAM_ENTRIES
+from ai_assistant.traces.metrics import Bounds
 from ai_assistant.traces.retention import Policy
 
 MAX_DAYS = 36_500
@@ -27,6 +28,11 @@ class TraceConfig(msgspec.Struct, frozen=True, kw_only=True):
     """Bytes of events that may wait in Redis to be stored; beyond them producers hold theirs back."""
     max_stream_entries: int = MAX_STREAM_ENTRIES
     """The same in entries of up to 50 events."""
+
+    @property
+    def bounds(self) -> Bounds:
+        """What may wait in the stream."""
+        return Bounds(self.max_stream_entries, self.max_stream_bytes)
 
     @property
     def retention(self) -> Policy:

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from typing import Any, Final
+from typing import Final
 
 import ai_assistant
 from ai_assistant.core.chat import ChatRequest
 from ai_assistant.core.settings import Settings
 from ai_assistant.core.task import Task
+from ai_assistant.traces.metrics import Bounds
 from ai_assistant.tracing.client import Client
 from ai_assistant.tracing.settings import Settings as TracingSettings
 from ai_assistant.tracing.sinks.redis import RedisSink
@@ -26,9 +27,10 @@ CLOSE_S: Final = 3.0
 class ChatTraces:
     """Begins traces. Nothing runs, and nothing is connected, before the first one."""
 
-    def __init__(self, redis_url: str):
-        """`redis_url`: where the streams of traces are, unless a site names another Redis."""
+    def __init__(self, redis_url: str, bounds: Bounds = Bounds()):  # noqa: B008  # frozen
+        """`redis_url`: where the streams of traces are, unless a site names another Redis. `bounds`: of each."""
         self._redis_url = redis_url
+        self._bounds = bounds
         self._clients: dict[str, Client] = {}
         self.failures = 0
         """Traces that could not be begun."""
@@ -51,7 +53,7 @@ class ChatTraces:
         client = self._clients.get(redis_url)
         if client is None:
             settings = TracingSettings(redis_url=redis_url, service=SERVICE, release=ai_assistant.__version__)
-            sink = RedisSink(redis_url, max_entries=settings.max_stream_entries, max_bytes=settings.max_stream_bytes)
+            sink = RedisSink(redis_url, max_entries=self._bounds.entries, max_bytes=self._bounds.bytes)
             client = self._clients[redis_url] = Client(settings, sink)
         return client.tracer(site)
 
@@ -60,12 +62,8 @@ class ChatTraces:
         clients, self._clients = self._clients, {}
         await asyncio.gather(*(asyncio.to_thread(client.shutdown, CLOSE_S) for client in clients.values()))
 
-    def stats(self) -> dict[str, Any]:
+    def stats(self) -> dict[str, int]:
         """Figures of the publishers, added up: events made, delivered, dropped and waiting, and failures."""
         found = [client.status() for client in self._clients.values()]
         names = ("made", "delivered", "dropped", "refused", "waiting", "errors")
-        return {
-            **{name: sum(each[name] for each in found) for name in names},
-            "failures": self.failures,
-            "problem": next((each["problem"] for each in found if each["problem"]), ""),
-        }
+        return {**{name: sum(each[name] for each in found) for name in names}, "failures": self.failures}

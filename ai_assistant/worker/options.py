@@ -8,6 +8,7 @@ import msgspec
 
 from ai_assistant.streams.tasks import DEAD_AFTER_MS
 from ai_assistant.traces.consumer_options import ConsumerOptions
+from ai_assistant.traces.metrics import Bounds
 
 MAX_TASKS = 400
 """Streams that one process carries well; each costs a socket and some memory."""
@@ -35,4 +36,6 @@ class WorkerOptions(msgspec.Struct, frozen=True, kw_only=True):
     traces: ConsumerOptions | None = ConsumerOptions()
     """How it stores traces beside its tasks; `None`: it does not."""
     trace_redis_urls: tuple[str, ...] = ()
-    """Where the streams of traces are; empty: where the tasks are."""
+    """Where the streams of traces are, the one of sites that name none first; empty: where the tasks are."""
+    trace_bounds: Bounds = Bounds()
+    """What may wait in such a stream; beyond it the traces of chats are held back."""

@@ -85,7 +85,7 @@ class Worker:
             redis=self._client,
             keys=names.ScopeKeys(scope),
             meters=Meters(),
-            traces=ChatTraces((options.trace_redis_urls or (redis_url,))[0]),
+            traces=ChatTraces((options.trace_redis_urls or (redis_url,))[0], options.trace_bounds),
         )
         self._running: dict[TaskRef, Runner] = {}
         self._traces = TraceConsumers(
@@ -364,4 +364,5 @@ class Worker:
             "failures": self._supervisor.failures,
             **self._tools.publisher.stats(),
             "gateway": self._tools.gateway.stats(),
+            "chat_traces": self._tools.traces.stats(),
         }
