@@ -272,6 +272,11 @@ def test_modes_keep_what_is_left_out(load):
     assert settings.modes["agent"] == Settings().modes["agent"]
 
 
+def test_chats_need_not_be_traced(load):
+    settings = load("[traces]\nchats = false\ncontent = false").settings
+    assert (settings.trace_chats, settings.trace_content) == (False, False)
+
+
 def test_what_may_stay_of_traces(load):
     assert load().traces.retention == Policy(days=30, max_bytes=0)
     config = load("[traces]\nretention_days = 0\nmax_bytes = 5_000_000_000")
@@ -379,6 +384,7 @@ MISTAKES = {
     "default": ('default_model = "x"\n' + MODEL, 'default_model: there is no enabled model "x"; there are: a'),
     "mode": ("[modes.aks]\na = 1", r"modes\.aks: there is no such key; did you mean ask\?"),
     "mode's model": (MODEL + '[modes.ask]\nmodel = "x"', r'modes\.ask\.model: there is no enabled model "x"'),
+    "chats": ('[traces]\nchats = "no"', r"traces\.chats: must be true or false, not a string"),
     "retention": ("[traces]\nretention_days = -1", r"traces\.retention_days: must be between 0 and 36500, not -1"),
     "limit": ("[limits]\nconcurrent_tasks = -1", r"limits\.concurrent_tasks: must be between 0 and 2147483647, not -1"),
     "task": ("[tasks]\nno_worker_after_s = 0", r"tasks\.no_worker_after_s: must be more than 0, not 0"),
