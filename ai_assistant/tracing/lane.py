@@ -17,6 +17,8 @@ REPORTED_TRACES: Final = 500
 """Traces that one `drop` event names."""
 MAX_TRACES: Final = 50_000
 """Traces of which a lane remembers that they lost events; of more of them only the number of events is known."""
+DELIVERY_BYTES: Final = 1024 * 1024
+"""Bytes of one delivery, beyond which the next one begins."""
 FRAME_BYTES: Final = 64
 """What an event costs beside its own bytes while it waits."""
 
@@ -76,8 +78,8 @@ class Lane:
     def take_off(self, most: int) -> list[list[bytes]]:
         """Up to `most` entries of the oldest events, which fly from now on: see `landed` and `came_back`."""
         entries: list[list[bytes]] = []
-        waiting = self.waiting
-        while waiting and len(entries) < most:
+        waiting, room = self.waiting, DELIVERY_BYTES
+        while waiting and len(entries) < most and room > 0:
             events: list[bytes] = []
             size = 0
             while (
@@ -88,6 +90,7 @@ class Lane:
                 events.append(next_.event)
                 size += len(next_.event)
             entries.append(events)
+            room -= size
         return entries
 
     def landed(self) -> None:

@@ -399,6 +399,7 @@ class Pipeline:
             except BaseException:
                 with self._lock:
                     lane.came_back()
+                    self._bound()
                 raise
             else:
                 with self._lock:
