@@ -31,15 +31,19 @@ def owner_of(user: User) -> str | None:
     return None if user.is_reviewer else user.name
 
 
-def seen_trace(host: RequestHost, user: User, trace: str) -> dict[str, Any]:
-    """A trace that `user` may see, once it is recorded that they look at it. Raises DoesNotExistError."""
-    store = host.access().traces
-    row = store.get(trace, owner=owner_of(user))
+def visible_trace(host: RequestHost, user: User, trace: str) -> dict[str, Any]:
+    """A trace that `user` may see. Raises DoesNotExistError."""
+    row = host.access().traces.get(trace, owner=owner_of(user))
     if row is None:
         raise unknown(trace)
-    if row.get("user") != user.name:
-        store.note_view(trace, row.get("user") or "", user)
     return row
+
+
+def note_look(host: RequestHost, user: User, row: dict[str, Any]) -> None:
+    """Records that `user` looks at a trace that is not theirs. To be called after everything was read and before it is
+    given: where a database lets one writer in at a time, nobody waits while a large trace is read."""
+    if row.get("user") != user.name:
+        host.access().traces.note_view(row["name"], row.get("user") or "", user)
 
 
 def view_name(trace: str, viewer: User, at: int) -> str:

@@ -12,7 +12,7 @@ from ai_assistant.core.errors import PermissionError_, ValidationError
 from ai_assistant.core.ports import RequestHost
 from ai_assistant.core.session import OPERATOR_ROLE, REVIEWER_ROLE, User
 from ai_assistant.core.trace import PRIVATE, TRACE_TEXTS
-from ai_assistant.core.trace_access import known_user, owner_of, require_payloads, seen_trace, unknown
+from ai_assistant.core.trace_access import known_user, note_look, owner_of, require_payloads, unknown, visible_trace
 from ai_assistant.core.trace_filters import span_id, trace_filter, trace_id
 from ai_assistant.core.trace_tree import in_tree_order
 from ai_assistant.core.trace_views import LENGTHS, shown_observation, shown_trace
@@ -43,7 +43,7 @@ def get_trace(host: RequestHost, trace: Any) -> dict[str, Any]:
     """A trace and its observations in the order of the tree. `payloads` says whether their payloads can be had."""
     user = known_user(host)
     name = trace_id(trace)
-    row = seen_trace(host, user, name)
+    row = visible_trace(host, user, name)
     payloads = host.sees_trace_payloads()
     observations = [
         shown_observation(each, depth) for each, depth in in_tree_order(host.access().traces.observations(name))
@@ -52,6 +52,7 @@ def get_trace(host: RequestHost, trace: Any) -> dict[str, Any]:
         for each in observations:  # a length tells of a payload, too
             for length in LENGTHS:
                 each.pop(length, None)
+    note_look(host, user, row)
     return {"trace": shown_trace(row), "observations": observations, "payloads": payloads}
 
 
@@ -64,9 +65,10 @@ def get_trace_payload(host: RequestHost, trace: Any, span: Any, field: Any) -> d
         raise ValidationError(f"field: is missing; it is one of {', '.join(PRIVATE)}")
     if not observation and column not in TRACE_PRIVATE:
         raise ValidationError(f"field: a trace has no {column} of its own; name the span of an observation")
-    seen_trace(host, user, name)
+    row = visible_trace(host, user, name)
     require_payloads(host, "field")
     text = host.access().traces.payload(name, observation, column)
+    note_look(host, user, row)
     return {"trace": name, "span": observation or None, "field": column, "text": text}
 
 
@@ -75,7 +77,7 @@ def export_trace(host: RequestHost, trace: Any, format: Any) -> FileAnswer:
     user = known_user(host)
     name = trace_id(trace)
     kind = check.choice("format", format, FORMATS) or "json"
-    row = seen_trace(host, user, name)
+    row = visible_trace(host, user, name)
     require_payloads(host, "trace")
     store = host.access().traces
     private = {column: store.payload(name, "", column) for column in TRACE_PRIVATE}
@@ -84,6 +86,7 @@ def export_trace(host: RequestHost, trace: Any, format: Any) -> FileAnswer:
         host.trace_pipe().export(kind, {**row, **private}, store.payloads(name), out)  # type: ignore[arg-type]
         size = out.tell()
         out.seek(0)
+        note_look(host, user, row)
     except BaseException:
         out.close()
         raise
