@@ -101,18 +101,13 @@ def content(found: Attributes, span: Span) -> Fields:
     fields: Fields = answer_of(answered) if answered else {}
     if asked:
         fields["input"] = asked
-    tool = payload(found, "gen_ai.tool.call.arguments", "tool_arguments", "traceloop.entity.input")
-    result = payload(found, "gen_ai.tool.call.result", "tool_response", "traceloop.entity.output", "final_result")
-    query = payload(found, "gen_ai.retrieval.query.text")
-    documents = payload(found, "gen_ai.retrieval.documents")
+    tool = found.take("gen_ai.tool.call.arguments", "tool_arguments", "traceloop.entity.input")
+    result = found.take("gen_ai.tool.call.result", "tool_response", "traceloop.entity.output", "final_result")
+    query = found.take("gen_ai.retrieval.query.text")
+    documents = found.take("gen_ai.retrieval.documents")
     fields.setdefault("input", tool if tool is not None else query)
     fields.setdefault("output", result if result is not None else documents)
     return fields
-
-
-def payload(found: Attributes, *names: str) -> Any:
-    """An attribute that may be JSON in text."""
-    return parsed(found.take(*names))
 
 
 def messages(found: Attributes, span: Span) -> tuple[list[Fields], list[Fields]]:

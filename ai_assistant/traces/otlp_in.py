@@ -35,6 +35,7 @@ SOURCE: Final = "otlp"
 ERROR_CHARS: Final = 4_000
 STACK_CHARS: Final = 20_000
 MAX_TAGS: Final = 50
+NAMES: Final = frozenset({"gen_ai.tool.name", "gen_ai.agent.name"})
 TRACE_METADATA: Final = ("langfuse.trace.metadata", "langfuse.metadata", "traceloop.association.properties")
 """Prefixes of attributes that speak of the whole trace."""
 
@@ -61,7 +62,6 @@ def events_of(spans: list[Span], user: str | None) -> list[TraceEvent]:
 def observation(found: Attributes, span: Span) -> TraceEvent:
     """The span itself, whole."""
     fields: dict[str, Any] = {
-        "title": span.title,
         "parent": span.parent,
         "started_at": span.started_at,
         "ended_at": span.ended_at,
@@ -69,12 +69,13 @@ def observation(found: Attributes, span: Span) -> TraceEvent:
     add_conventions(fields, found, span)
     add_outcome(fields, found, span)
     add_timing(fields, span)
+    fields.setdefault("title", span.title)
     fields.setdefault("type", "span")
     tokens = [fields.get("prompt_tokens"), fields.get("completion_tokens")]
     if "total_tokens" not in fields and any(count is not None for count in tokens):
         fields["total_tokens"] = sum(count or 0 for count in tokens)
     as_payloads(fields)
-    rest = leftover(found, span)
+    rest = leftover(found, span, fields["title"])
     own = parsed(fields.get("metadata"))
     if rest or not isinstance(own, dict):
         fields["metadata"] = metadata_of((own if isinstance(own, dict) else {}) | rest)
@@ -151,9 +152,9 @@ def as_payloads(fields: dict[str, Any]) -> None:
         fields[column] = text[:limit]
 
 
-def leftover(found: Attributes, span: Span) -> dict[str, Any]:
-    """What nobody took, with the chunks counted, the links, and the library."""
-    rest = found.rest()
+def leftover(found: Attributes, span: Span, title: str) -> dict[str, Any]:
+    """What nobody took and the title does not say, with the chunks counted, the links, and the library."""
+    rest = {name: value for name, value in found.rest().items() if name not in NAMES or value != title}
     chunks = sum(event.name in CHUNKS for event in span.events)
     if chunks:
         rest["chunks"] = chunks

@@ -55,7 +55,8 @@ def content(found: Attributes) -> dict[str, Any]:
     asked = messages_of(found.take_nested("llm.input_messages"))
     answered = messages_of(found.take_nested("llm.output_messages"))
     documents = documents_of(found.take_nested("retrieval.documents") or found.take_nested("reranker.output_documents"))
-    given, said = value_of(found, "input"), value_of(found, "output")
+    found.take("input.mime_type", "output.mime_type")
+    given, said = found.take("input.value"), found.take("output.value")
     fields: dict[str, Any] = answer_of(answered) if answered else {}
     if not fields.get("finish_reason"):
         fields.pop("finish_reason", None)
@@ -63,13 +64,6 @@ def content(found: Attributes) -> dict[str, Any]:
     if fields.get("output") is None:
         fields["output"] = documents if documents is not None and said is None else said
     return fields
-
-
-def value_of(found: Attributes, name: str) -> Any:
-    """`input.value` or `output.value`; its type says whether it is JSON."""
-    kind = found.take(f"{name}.mime_type")
-    value = found.take(f"{name}.value")
-    return parsed(value) if kind == "application/json" else value
 
 
 def documents_of(value: Any) -> Any:

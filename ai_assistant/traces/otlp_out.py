@@ -130,7 +130,7 @@ def of_messages(row: Row) -> dict[str, Any]:
     if answered and thought:
         answered = [{**answered[0], "reasoning": thought}, *answered[1:]]
     inputs = [as_parts(message) for message in asked]
-    outputs = [as_parts(message, row.get("finish_reason") or "stop") for message in answered]
+    outputs = [as_parts(message, row.get("finish_reason")) for message in answered]
     found: dict[str, Any] = {}
     if inputs:
         found["gen_ai.input.messages"] = json_of(inputs)

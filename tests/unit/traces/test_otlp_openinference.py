@@ -100,7 +100,7 @@ def test_kinds(kind: str, expected: str) -> None:
     ("attributes", "expected"),
     [
         ({"input.value": "a", "output.value": "b"}, ("a", "b")),
-        ({"input.value": '{"a": 1}', "input.mime_type": "application/json"}, ('{"a":1}', None)),
+        ({"input.value": '{"a": 1}', "input.mime_type": "application/json"}, ('{"a": 1}', None)),
         ({"input.value": '{"a": 1}', "input.mime_type": "text/plain"}, ('{"a": 1}', None)),
         (
             {"openinference.span.kind": "RETRIEVER", "input.value": "q", "retrieval.documents.0.document.content": "d"},
