@@ -101,7 +101,8 @@ class Runner:
             self._emitter.discard()
             if why == "gone":
                 await self._keep_what_came()
-            await self._end_trace(self._answer.outcome("failed", stopped_error()), why)
+            error = None if why == "handed" else stopped_error()
+            await self._end_trace(self._answer.outcome("failed", error), why)
         elif why == "cancelled" and not finished(stream):
             await self._cancel()
         elif why == "shutdown" and not finished(stream):

@@ -12,6 +12,7 @@ import pytest
 import redis
 from chat_stories import Story, played, raw, stories
 
+from ai_assistant.core.conversation import StoredMessage
 from ai_assistant.core.model import ModelConfig
 from ai_assistant.core.settings import Limits, Mode, Settings
 from ai_assistant.core.task import Task, TaskRef
@@ -294,6 +295,27 @@ async def test_a_chat_that_never_came_to_a_model(tasks: Tasks, redis_url: str, u
     assert story.fields["events_persisted"] == len(events)
 
 
+async def test_messages_that_were_left_out_are_told(
+    tasks: Tasks, redis_url: str, upstream: Upstream, told: Told
+) -> None:
+    """The input is what was new; what the model was sent of the past is with the attempt."""
+    past = [
+        StoredMessage(name=f"{n}-{role}", role=role, content=f"{role} {n} " + "word " * 40)  # type: ignore[arg-type]
+        for n in range(10)
+        for role in ("user", "assistant")
+    ]
+    upstream.play("and now?", Delta(text="fine"), End())
+    found = site(upstream, Settings(modes={"ask": Mode()}), context_window=400)
+    found.conversations.begin = lambda turn: past
+    task, _ = await chat(redis_url, tasks, found, "and now?", conversation="c1")
+    story = told(task)
+    assert 0 < story.metadata["trimmed_messages"] == task.outcome.trimmed_messages
+    assert [message["content"] for message in json.loads(story.root["input"])] == ["and now?"]
+    sent = json.loads(story.of("generation")[0]["input"])["messages"]
+    assert sent == upstream.of("and now?")[0].body["messages"]
+    assert len(sent) > 2
+
+
 async def test_a_worker_that_stops_hands_the_trace_over(
     tasks: Tasks, redis_url: str, upstream: Upstream, told: Told
 ) -> None:
@@ -315,6 +337,7 @@ async def test_a_worker_that_stops_hands_the_trace_over(
     )
     assert (second["status"], second["attempt"], second["output"]) == ("completed", 2, "fine")
     assert [span["status"] for span in story.of("generation")] == ["interrupted", "completed"]
+    assert not any("error_type" in span for span in story.spans.values())
     assert story.fields["status"] == "completed"
     assert story.fields["events_emitted"] == story.fields["events_persisted"] == len(events_of(tasks, ref))
 
