@@ -127,7 +127,7 @@ class Gateway:
                 except ChatError as error:
                     self._counts["failures"] += 1
                     if call is not None:
-                        call.failed(error.code)
+                        call.failed(error.code, counts=run.is_asking)
                     failure, delay = run.failed(error)
                 finally:
                     if call is not None:

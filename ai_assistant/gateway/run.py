@@ -72,6 +72,11 @@ class ModelRun:
         self._finish: Finish | None = None
         self._chunks = 0
 
+    @property
+    def is_asking(self) -> bool:
+        """Whether this attempt has gone as far as the provider: a breaker that is open lets none."""
+        return self._source is not None
+
     def status(self, state: str, detail: str) -> Status:
         """A `Status` of this run."""
         return Status(

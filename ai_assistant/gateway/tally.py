@@ -63,9 +63,11 @@ class Call:
             self._tally.models.observe(genai.FIRST_CHUNK, self._pair, waited)
             self._tally.models.observe(genai.FIRST_TOKEN, self._pair, waited)
 
-    def failed(self, code: str) -> None:
-        """It ended with an error of this code (`core.errors.ErrorCode`)."""
-        self._close(code)
+    def failed(self, code: str, *, counts: bool = True) -> None:
+        """It ended with an error of this code (`core.errors.ErrorCode`). `counts`: whether it was sent at all."""
+        if counts:
+            self._close(code)
+        self._is_over = True
 
     def ended(self) -> None:
         """It is over; without an end mark and without an error it was given up. More than one call counts once."""

@@ -56,6 +56,17 @@ async def test_each_attempt_is_a_call(tasks: Tasks, redis_url: str, upstream: Up
     assert page["provider_retries_total"] == 1
 
 
+async def test_a_model_that_is_paused_is_not_called(tasks: Tasks, redis_url: str, upstream: Upstream) -> None:
+    upstream.play("fail", Refusal(503, "no"))
+    async with working(redis_url, site(upstream)):
+        for _ in range(10):
+            await asyncio.to_thread(wait_final, tasks, start(tasks, "fail"))
+        await asyncio.to_thread(wait_until, lambda: page_of(tasks).get("breakers", model=MODEL, state="open") == 1)
+    page = page_of(tasks)
+    assert sample(page, f"{genai.DURATION}_count", error_type="provider_unavailable") == 8 == len(upstream.of("fail"))
+    assert page["provider_failures_total"] == 10
+
+
 async def test_a_cancelled_call(tasks: Tasks, redis_url: str, upstream: Upstream) -> None:
     upstream.play("endless", Endless())
     async with working(redis_url, site(upstream)):

@@ -74,6 +74,15 @@ def test_calls_that_fail_or_are_given_up() -> None:
     assert page.get("cost_dollars_total", gen_ai_provider_name="anthropic", gen_ai_request_model="claude") == 0
 
 
+def test_a_call_that_was_never_sent() -> None:
+    """A breaker was open: it says nothing of how long the provider takes."""
+    tally = Tally()
+    call = tally.begin(MODEL)
+    call.failed("provider_unavailable", counts=False)
+    call.ended()
+    assert tally.models.counts == {}
+
+
 def test_a_call_without_usage_or_price() -> None:
     tally = Tally()
     answered(tally)
