@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 
 import frappe
+from frappe.desk.doctype.notification_settings.notification_settings import is_notifications_enabled
 from frappe.utils import escape_html
 from redis.exceptions import RedisError
 
@@ -50,22 +51,24 @@ def tell(changes: Iterable[Change]) -> None:
 
 
 def told() -> Sequence[str]:
-    """Enabled users of the Desk with one of the roles; Administrator, who has every role."""
+    """Enabled users of the Desk with one of the roles, and Administrator, who has every role; but those who have
+    switched notifications off."""
     names = frappe.get_all("Has Role", {"role": ("in", ROLES), "parenttype": "User"}, pluck="parent", distinct=True)
     wanted = {"name": ("in", [*names, ADMINISTRATOR]), "enabled": 1, "user_type": "System User"}
-    return frappe.get_all("User", wanted, pluck="name", order_by="creation", limit=MAX_TOLD)
+    users = frappe.get_all("User", wanted, pluck="name", order_by="creation", limit=MAX_TOLD)
+    return [user for user in users if is_notifications_enabled(user)]
 
 
 def notify(user: str, change: Change) -> None:
     """One entry. The name of a model comes from whoever sent the trace: it is shown as text."""
     anomaly = change.anomaly
-    text = escape_html(anomaly.text())
+    text = escape_html(anomaly.text()[:TITLE_CHARS])
     frappe.get_doc(
         {
             "doctype": "Notification Log",
             "for_user": user,
             "type": "Alert",
-            "subject": f"AI Assistant: {text}"[:TITLE_CHARS],
+            "subject": f"AI Assistant: {text}",
             "email_content": f"{text} ({anomaly.calls} calls of the last quarter of an hour).",
             "link": "/app/ai-trace",
         }
