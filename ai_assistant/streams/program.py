@@ -243,8 +243,8 @@ class Program:
         )
 
     def _leave(self) -> None:
-        """Nothing is open: the program is listed no longer. Should the next task begin just now, in a thread of its own,
-        its first attempt may fail, and its next heartbeat lists the program again."""
+        """Nothing is open: the program is listed no longer. Should the next task begin just now, in a thread of its
+        own, its first attempt may fail, and its next heartbeat lists the program again."""
         if not self._sender.is_connected:
             return
         try:

@@ -35,6 +35,7 @@ class ProgramTask:
         self._keys = names.TaskKeys(self._task.ref)
         self._prefix, self._suffix = envelope(self._task.ref.site, user_room(self._task.ref.user))
         self._is_told = False
+        self._is_left = False
 
     def open(self, message: bytes) -> bool:
         """Creates the task, which runs from now on, with its first event."""
@@ -85,7 +86,8 @@ class ProgramTask:
         self._program.join(self._producer)
 
     def leave(self) -> None:
-        """The task is not this program's any more."""
+        """The task is not this program's any more: it beats no longer, and the next reader ends it."""
+        self._is_left = True
         self._program.detach(self._producer)
 
     def flush(self, timeout: float) -> bool:
@@ -95,6 +97,8 @@ class ProgramTask:
     def _opened(self, answer: int | None) -> None:
         if answer in (0, 1):
             self._program.attach(self._producer)
+            if self._is_left:  # given up while it was being opened
+                self._program.detach(self._producer)
         self._on_open(answer)
         if answer not in (0, 1):
             self._lost("gone" if answer != STALE else "taken")

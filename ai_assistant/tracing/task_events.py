@@ -131,8 +131,7 @@ class TaskEvents:
             outcome = self._outcome(status, error, result)
             fields = self._end_fields(outcome, by)
             message = self._writer.write(END_TYPES[status], outcome.message.content, **fields)
-            self.channel.end(message, self._writer.seq, outcome)
-            return True
+            return self._check(self.channel.end(message, self._writer.seq, outcome))
 
     def give_up(self) -> None:
         """Nobody takes events of the task any more."""

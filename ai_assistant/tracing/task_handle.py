@@ -191,7 +191,7 @@ class Task:
         on the loop that is running, else on one of its own. What it gives is the result, unless it set one.
 
         On a site the thread opens the site as the user who is logged in, commits at its end, and is not the request's
-        transaction. Raises as `begin` does.
+        transaction. On a loop, `await task.announced()` before the id is given away. Raises as `begin` does.
         """
         from ai_assistant.tracing.task_background import running_loop, start_coroutine, start_thread
 
@@ -201,6 +201,13 @@ class Task:
             start_thread(self, self._home, function, args, kwargs)
         else:
             self._running = start_coroutine(self, loop, function, args, kwargs)
+        return self
+
+    async def announced(self) -> Task:
+        """Waits, at most a second, until Redis knows the task: who is given its id finds it from then on. A thread in
+        the background has waited for that already. Raises ValueError when the id is another task's."""
+        if not self._opened.is_set():
+            await asyncio.to_thread(self._announced)
         return self
 
     def _announced(self) -> None:
