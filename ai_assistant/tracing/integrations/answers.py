@@ -59,14 +59,14 @@ class Answer:
     def completed(self) -> None:
         """The answer is whole."""
         if self.error is not None:
-            self.recording.end(status="failed", output=self.output(), **self._columns(), **self.error)
+            self.recording.end(status="failed", output=self.output(), **self.columns(), **self.error)
         else:
-            self.recording.end(output=self.output(), **self._columns())
+            self.recording.end(output=self.output(), **self.columns())
 
     @harmless
     def failed(self, error: BaseException) -> None:
         """An exception came instead, or in the middle."""
-        self.recording.end(error=error, output=self.output(), **self._columns())
+        self.recording.end(error=error, output=self.output(), **self.columns())
 
     @harmless
     def dropped(self) -> None:
@@ -74,9 +74,10 @@ class Answer:
         if self.finish_reason or self.error:
             self.completed()
         else:
-            self.recording.end(status="cancelled", output=self.output(), **self._columns())
+            self.recording.end(status="cancelled", output=self.output(), **self.columns())
 
-    def _columns(self) -> dict[str, Any]:
+    def columns(self) -> dict[str, Any]:
+        """What is known beside the output."""
         found = {
             "model": self.model,
             "finish_reason": self.finish_reason,

@@ -20,6 +20,7 @@ from ai_assistant.tracing.integrations.langchain_runs import Run, Runs
 from ai_assistant.tracing.integrations.options import Options
 from ai_assistant.tracing.integrations.payload import Message
 from ai_assistant.tracing.integrations.recording import harmless
+from ai_assistant.tracing.integrations.tools import RUNNING, end_call
 from ai_assistant.tracing.integrations.usage import langchain_usage, member, openai_usage
 
 HIDDEN: Final = "langsmith:hidden"
@@ -122,10 +123,14 @@ class Handler(BaseCallbackHandler):
         self, serialized: Any, input_str: str, *, run_id: UUID, parent_run_id: UUID | None = None, **told: Any
     ) -> None:
         """A tool is called."""
+        name = name_of(serialized, told, "tool")
+        if RUNNING.get() == name:  # `trace_tool` observes it
+            self.runs.begin_current(run_id)
+            return
         self.runs.begin(
             run_id,
             parent_run_id,
-            name_of(serialized, told, "tool"),
+            name,
             "tool",
             input=plain(told.get("inputs")) or input_str,
             tool_call_id=told.get("tool_call_id"),
@@ -134,17 +139,10 @@ class Handler(BaseCallbackHandler):
 
     @harmless
     def on_tool_end(self, output: Any, *, run_id: UUID, **_told: Any) -> None:
-        """It has answered; an error that the tool itself turned into an answer is one here, too."""
+        """It has answered."""
         run = self.runs.end(run_id)
-        if run is None or run.recording is None:
-            return
-        is_message = is_a(output, "ToolMessage")
-        said = output.content if is_message else plain(output)
-        if is_message and getattr(output, "status", None) == "error":
-            run.recording.span.update(level="error", error_type="ToolError", error_message=str(said)[:4000])
-            run.recording.end(status="failed", output=said)
-        else:
-            run.recording.end(output=said)
+        if run is not None and run.recording is not None:
+            end_call(run.recording, output)
 
     @harmless
     def on_tool_error(self, error: BaseException, *, run_id: UUID, **_told: Any) -> None:

@@ -11,6 +11,7 @@ from ai_assistant.tracing.integrations.options import Options
 from ai_assistant.tracing.integrations.payload import Message
 from ai_assistant.tracing.integrations.recording import Recording, begin
 from ai_assistant.tracing.span import Span
+from ai_assistant.tracing.tracer import current
 
 MAX_RUNS: Final = 10_000
 """Runs that may be open at once; an older one that never ended gives way, and its observation ends as cancelled."""
@@ -63,6 +64,10 @@ class Runs:
         """Begins a run that is not shown."""
         above = self._runs.get(parent_run_id) if parent_run_id else None
         self._add(run_id, Run(None, above.span if above is not None else None))
+
+    def begin_current(self, run_id: UUID) -> None:
+        """Begins a run that is observed elsewhere, as the current observation."""
+        self._add(run_id, Run(None, current()))
 
     def get(self, run_id: UUID) -> Run | None:
         """A run that is under way."""

@@ -52,7 +52,7 @@ def begin(name: str, type_: str, *, parent: Span | None = None, at: int | None =
         return start_span(name, type_, at=at, **values)
     if not parent.state.lane:
         return parent  # within what is not traced nothing is
-    return parent.tracer.start(name, type_, parent=parent, at=at, **values)
+    return parent.tracer.base.start(name, type_, parent=parent, at=at, **values)
 
 
 @contextmanager
@@ -111,7 +111,7 @@ class Recording:
         """Ends the observation with what is known of the answer; `error` decides over the status."""
         if self.span.ended:
             return
-        values |= self._times()
+        values = {**self._times(), **{name: value for name, value in values.items() if value is not None}}
         if output is not None and self.options.capture_output:
             values["output"] = output
         if error is not None:
