@@ -8,7 +8,8 @@ from typing import Any
 
 Event = dict[str, Any]
 ENDS = ("completion", "error", "cancelled")
-TYPES = ("start", "status", "reasoning", "text", "tool_call", *ENDS)
+TOOL_TYPES = ("tool_started", "tool_progress", "tool_completed", "tool_failed")
+TYPES = ("start", "status", "reasoning", "text", "tool_call", "data", *TOOL_TYPES, *ENDS)
 STATES = ("queued", "connecting", "retrying", "fallback", "waiting_tool", "restarting")
 CODES = [
     "invalid_request",
@@ -181,6 +182,28 @@ def _check_tool_call(record: Recording, event: Event) -> None:
         record.calls[id] = event
 
 
+def _check_tool(record: Recording, event: Event) -> None:
+    """A tool that the server runs."""
+    _check_bare(event)
+    assert isinstance(event["tool_call_id"], str) and event["tool_call_id"]
+    assert isinstance(event["name"], str) and event["name"]
+    if event["type"] == "tool_progress":
+        assert 0 <= event["progress"] <= 100
+        assert isinstance(event.get("message", ""), str)
+    if event["type"] in ("tool_completed", "tool_failed"):
+        assert event["duration_ms"] >= 0
+    if event["type"] == "tool_failed":
+        assert isinstance(event["error"], str) and event["error"]
+        assert "Traceback" not in event["error"]
+
+
+def _check_data(record: Recording, event: Event) -> None:
+    """An application's own event."""
+    _check_bare(event)
+    assert isinstance(event["name"], str) and event["name"]
+    assert "data" in event
+
+
 def _check_completion(record: Recording, event: Event) -> None:
     assert event["partial"] is False
     assert event["text"] == record.text, "promise 2: the joined deltas are the text of the completion"
@@ -246,6 +269,8 @@ _CHECKS = {
     "reasoning": _check_reasoning,
     "text": _check_text,
     "tool_call": _check_tool_call,
+    "data": _check_data,
+    **dict.fromkeys(TOOL_TYPES, _check_tool),
     "completion": _check_completion,
     "error": _check_error,
     "cancelled": _check_cancelled,
