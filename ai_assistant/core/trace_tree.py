@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections import defaultdict
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 Row = dict[str, Any]
@@ -15,18 +16,18 @@ def in_tree_order(rows: Sequence[Row]) -> Iterator[tuple[Row, int]]:
     top. So does the first of a ring, which only a program with a fault can make.
     """
     spans = {row["span"] for row in rows}
-    children: dict[str, list[Row]] = {}
+    children: defaultdict[str, list[Row]] = defaultdict(list)
     for row in rows:
-        parent = row.get("parent") or ""
-        children.setdefault(parent if parent in spans and parent != row["span"] else "", []).append(row)
+        parent = row["parent"] or ""
+        children[parent if parent in spans and parent != row["span"] else ""].append(row)
     seen: set[str] = set()
-    yield from below(children.get("", []), children, seen)
+    yield from below(children[""], children, seen)
     for row in rows:
         if row["span"] not in seen:
             yield from below([row], children, seen)
 
 
-def below(tops: Sequence[Row], children: dict[str, list[Row]], seen: set[str]) -> Iterator[tuple[Row, int]]:
+def below(tops: Sequence[Row], children: Mapping[str, list[Row]], seen: set[str]) -> Iterator[tuple[Row, int]]:
     """These rows and all below them, without recursion: a chain may be as long as a trace."""
     waiting = [(row, 0) for row in reversed(tops)]
     while waiting:

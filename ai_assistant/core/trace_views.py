@@ -25,6 +25,7 @@ HIDDEN: Final = frozenset({*PRIVATE, *INTERNAL})
 """What no list and no tree holds."""
 BOOKKEEPING: Final = frozenset({"name", "trace", "segment_events", "producer", "user"})
 """Of an observation: what its trace says already, or what only the writer needs."""
+NOT_OF_OBSERVATIONS: Final = HIDDEN | BOOKKEEPING
 
 
 def shown_trace(row: Mapping[str, Any]) -> dict[str, Any]:
@@ -35,8 +36,9 @@ def shown_trace(row: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def shown_observation(row: Mapping[str, Any], depth: int) -> dict[str, Any]:
-    """An observation without its payloads; `depth` is its place in the tree."""
-    found = {key: value for key, value in row.items() if key not in HIDDEN and key not in BOOKKEEPING}
+    """An observation without its payloads and without what is not known of it; `depth` is its place in the tree. There
+    may be many thousands: one pass over the row, and no nulls to write, compress and read."""
+    found = {key: value for key, value in row.items() if value is not None and key not in NOT_OF_OBSERVATIONS}
     found["depth"] = depth
     return with_times(found)
 
@@ -44,10 +46,10 @@ def shown_observation(row: Mapping[str, Any], depth: int) -> dict[str, Any]:
 def with_times(row: dict[str, Any]) -> dict[str, Any]:
     """The same row, its times in milliseconds and its scores as data."""
     for name in TIMES:
-        if row.get(name) is not None:
-            row[name] = row[name] / 1000
-    if isinstance(row.get("scores"), str):
-        row["scores"] = data_of(row["scores"])
+        if (at := row.get(name)) is not None:
+            row[name] = at / 1000
+    if isinstance(scores := row.get("scores"), str):
+        row["scores"] = data_of(scores)
     return row
 
 

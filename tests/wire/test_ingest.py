@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
 import threading
 import time
 import zlib
@@ -187,6 +189,35 @@ def test_by_api_key(keyed: Client) -> None:
     """As programs do it. The suite's key is an administrator's on an embedded host, a manager's on a site."""
     trace = Program(keyed).traced(title="by key")
     assert keyed.get("get_trace", trace=trace)["trace"]["title"] == "by key"
+
+
+SDK = """
+import sys
+from ai_assistant import tracing
+
+tracing.init(url=sys.argv[1], api_key=sys.argv[2], service="wire-sdk")
+
+@tracing.traced(type="tool")
+def step(n):
+    return "x" * n
+
+with tracing.span("root of the SDK") as root:
+    print(root.trace_id)
+    for n in range(100):
+        step(n)
+"""
+
+
+def test_the_sdk_sends_like_this(keyed: Client, host: Host) -> None:
+    """A program of its own, which ends as soon as it has traced."""
+    command = [sys.executable, "-c", SDK, host.url, host.api_key]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=60, check=True)
+    trace = done.stdout.strip()
+    found = stored(keyed, trace, lambda found: len(found["observations"]) == 101)
+    assert found["trace"]["title"] == "root of the SDK"
+    assert found["trace"]["status"] == "completed"
+    assert found["trace"]["missing_events"] == 0
+    assert found["trace"]["service"] == "wire-sdk"
 
 
 def test_a_trace_is_its_senders(program: Program, user: Client, other: Client, host: Host) -> None:
