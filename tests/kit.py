@@ -212,6 +212,7 @@ class Site:
     settings_: Settings = Settings()  # noqa: RUF009  # frozen
     conversations: Any = field(default_factory=MemoryStore)
     trace_redis_url: str | None = None
+    otel: None = None
 
     @contextmanager
     def open(self, site: str) -> Iterator[Site]:

@@ -41,6 +41,7 @@ class SqlAccess:
         self._config = config
         self.conversations = SqlConversations(work)
         self.trace_redis_url = None
+        self.otel = None
 
     def settings(self) -> Settings:
         """The test's settings."""
