@@ -23,6 +23,7 @@ from ai_assistant.tracing.tracer import Tracer, current
 if TYPE_CHECKING:
     from ai_assistant.tracing import testing as testing
     from ai_assistant.tracing.emitter import Emitter as Emitter
+    from ai_assistant.tracing.event_handler import tracing_handler as tracing_handler
     from ai_assistant.tracing.integrations.anthropic import observe_anthropic as observe_anthropic
     from ai_assistant.tracing.integrations.langchain import callback_handler as callback_handler
     from ai_assistant.tracing.integrations.langgraph import trace_graph as trace_graph
@@ -54,6 +55,7 @@ _LAZY = {
     "testing": "ai_assistant.tracing.testing",
     "trace_graph": "ai_assistant.tracing.integrations.langgraph",
     "trace_tool": "ai_assistant.tracing.integrations.tools",
+    "tracing_handler": "ai_assistant.tracing.event_handler",
     "typed_events": "ai_assistant.tracing.typed_events",
 }
 """What is imported when it is first asked for, and from where."""
