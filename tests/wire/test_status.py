@@ -97,7 +97,7 @@ def test_without_redis_nothing_hangs(lonely: EmbeddedHost, redis: OwnRedis, scri
         redis.kill()
         with Client(lonely.url) as second:
             second.http.cookies.set("sid", client.sid)
-            for method in ("chat_completion", "get_task", "get_events", "cancel"):
+            for method in ("chat_completion", "get_task", "get_events", "cancel", "acknowledge", "ingest_traces"):
                 _expect_503(second, method)
         waiting.join(30)
         assert not waiting.is_alive(), "a waiting call ends with an error"
@@ -113,11 +113,15 @@ def _outcome(client: Client, played: Script) -> Any:
 
 
 def _expect_503(client: Client, method: str) -> None:
-    arguments = {"messages": [{"role": "user", "content": "Hello"}]} if method == "chat_completion" else {}
-    task_id = {} if method == "chat_completion" else {"task_id": "00000000-0000-4000-8000-000000000000"}
+    task = {"task_id": "00000000-0000-4000-8000-000000000000"}
+    arguments: dict[str, Any] = {
+        "chat_completion": {"messages": [{"role": "user", "content": "Hello"}]},
+        "acknowledge": {**task, "seq": 1},
+        "ingest_traces": {"producer": "p"},
+    }.get(method, task)
     try:
         # generous beside the contract's 2 s, since the machine is shared
-        response = client.request(method, json={**arguments, **task_id}, timeout=6)
+        response = client.request(method, json=arguments, timeout=6)
     except httpx.TimeoutException:
         raise AssertionError(f"{method} hangs without Redis") from None
     refused = Refused(response)
