@@ -13,7 +13,7 @@ import redis
 from chat_stories import Story, played, raw, stories
 
 from ai_assistant.core.conversation import StoredMessage
-from ai_assistant.core.model import ModelConfig
+from ai_assistant.core.model import ModelConfig, Prices
 from ai_assistant.core.settings import Limits, Mode, Settings
 from ai_assistant.core.task import Task, TaskRef
 from ai_assistant.core.trace import REASONING_CHARS
@@ -42,6 +42,7 @@ ALONE = msgspec.structs.replace(QUICK, traces=None)
 """A worker that leaves traces in the stream."""
 KEY = "a-key-of-no-known-form-1234"
 SECRET = "sk-abcdefghijklmnopqrstuvwx0123456789"
+PRICES = Prices(input=1.0, output=2.0)
 SLOW = [step for n in range(12) for step in (Delta(text=f"word {n} "), Pause(0.03))]
 
 
@@ -76,7 +77,13 @@ Told = Callable[[Task], Story]
 async def test_a_plain_answer(tasks: Tasks, redis_url: str, upstream: Upstream, told: Told) -> None:
     upstream.play("hi\nthere", Delta(text="Hel"), Pause(0.05), Delta(text="lo."), End())
     task, events = await chat(
-        redis_url, tasks, site(upstream), "hi\nthere", conversation="new", metadata={"page": "x"}, temperature=0.5
+        redis_url,
+        tasks,
+        site(upstream, prices=PRICES),
+        "hi\nthere",
+        conversation="new",
+        metadata={"page": "x"},
+        temperature=0.5,
     )
     story = told(task)
     expected = {
@@ -108,6 +115,7 @@ async def test_a_plain_answer(tasks: Tasks, redis_url: str, upstream: Upstream, 
     assert (generation["status"], generation["finish_reason"], generation["total_tokens"]) == ("completed", "stop", 8)
     assert json.loads(generation["input"]) == upstream.of("hi\nthere")[0].body
     assert generation["output"] == "Hello."
+    assert generation["cost"] == task.outcome.usage.cost > 0
     about = json.loads(generation["metadata"])
     assert about["parameters"] == {
         "model": "x",
