@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import importlib
 from typing import Any
 
+from ai_assistant.tracing.integrations.litellm_calls import Calls
 from ai_assistant.tracing.integrations.options import DEFAULT
 
 
@@ -18,7 +20,8 @@ def litellm_logger(*, name: str | None = None, metadata: dict[str, Any] | None =
     """
     checked = DEFAULT.merged(options, "litellm_logger")
     try:
-        from ai_assistant.tracing.integrations.litellm_calls import Logger
+        library: Any = importlib.import_module("litellm.integrations.custom_logger")
     except ImportError as error:
         raise ImportError(f"litellm_logger needs litellm (pip install litellm): {error}") from error
-    return Logger(checked, name=name, metadata=metadata)
+    logger = type("Logger", (Calls, library.CustomLogger), {"__module__": __name__})
+    return logger(checked, name=name, metadata=metadata)

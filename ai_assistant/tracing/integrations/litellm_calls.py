@@ -1,4 +1,4 @@
-"""See `litellm.litellm_logger`. Imports litellm.
+"""See `litellm.litellm_logger`, which adds LiteLLM's own class: nothing here imports it.
 
 LiteLLM tells of the end of a call later, in another thread or task. So the observation begins where the call does, in
 `log_pre_api_call`, which knows the current observation, and is found again by the call's id.
@@ -12,8 +12,6 @@ from collections.abc import Mapping
 from datetime import datetime
 from typing import Any, Final
 
-from litellm.integrations.custom_logger import CustomLogger
-
 from ai_assistant.tracing.integrations.answers import Answer
 from ai_assistant.tracing.integrations.openai_answers import ChatAnswer, EmbeddingsAnswer, ResponsesAnswer
 from ai_assistant.tracing.integrations.options import Options
@@ -26,11 +24,11 @@ MAX_CALLS: Final = 10_000
 EMBEDDINGS: Final = "embedding"
 
 
-class Logger(CustomLogger):
-    """Hears of calls and makes them observations."""
+class Calls:
+    """Hears of calls and makes them observations. Comes before LiteLLM's `CustomLogger`."""
 
     def __init__(self, options: Options, *, name: str | None, metadata: dict[str, Any] | None):
-        super().__init__()
+        super().__init__()  # LiteLLM's
         self._options = options
         self._name = name
         self._metadata = metadata or {}
