@@ -55,6 +55,9 @@ export interface Task extends TaskHandle {
   timings?: Timings | null;
   message_id?: string | null;
   trace_id?: string | null;
+  /** Of a program's own task: what it is about, and what it came to. */
+  subject?: string;
+  result?: unknown;
   error?: TaskError | null;
   trimmed_messages?: number | null;
 }

@@ -8,6 +8,7 @@ import { Http, type HttpOptions } from "./http.ts";
 import { newTaskId } from "./ids.ts";
 import { SocketIoTransport } from "./socketio.ts";
 import type { TaskState } from "./state.ts";
+import { type SubjectFilter, Subjects } from "./subjects.ts";
 import { NoTransport, type Transport, type TransportState } from "./transport.ts";
 
 /**
@@ -39,6 +40,7 @@ export class AssistantClient {
   /** Requests under way; each is fulfilled when the server has taken or refused the task. */
   readonly #starting = new Map<string, Promise<void>>();
   readonly #taskListeners = new Set<(state: TaskState) => void>();
+  readonly #subjects = new Subjects();
   readonly #settledListeners = new Set<(taskId: string) => void>();
   readonly #abandoned = new AbandonedTasks({
     cancel: async (taskId) => {
@@ -95,6 +97,15 @@ export class AssistantClient {
   onTask(listener: (state: TaskState) => void): () => void {
     this.#taskListeners.add(listener);
     return () => this.#taskListeners.delete(listener);
+  }
+
+  /**
+   * Follows every task about a subject, whoever starts it: a program of the server, another window. Calls back on
+   * each change of one. A task that began before is followed from its next event on, with all that came before.
+   * Returns the way to stop that.
+   */
+  subscribe(subject: SubjectFilter, listener: (state: TaskState) => void): () => void {
+    return this.#subjects.add(subject, listener);
   }
 
   /** Calls back when the server, reached again, has stopped or forgotten a task that `abandon` gave up. */
@@ -187,9 +198,16 @@ export class AssistantClient {
   }
 
   #onEvent(raw: unknown): void {
-    const event = raw as { task_id?: unknown; ts?: unknown } | null;
+    const event = raw as { task_id?: unknown; ts?: unknown; subject?: unknown; seq?: unknown } | null;
     if (typeof event?.ts === "number") this.clock.observeEvent(event.ts);
-    if (typeof event?.task_id === "string") this.#followers.get(event.task_id)?.push(raw);
+    if (typeof event?.task_id !== "string") return;
+    const taskId = event.task_id;
+    const known = this.#followers.get(taskId);
+    if (known) return known.push(raw);
+    if (!this.#subjects.discovers(taskId, event.subject)) return;
+    const follower = this.#follow(taskId);
+    follower.begin(event.seq !== 1);
+    follower.push(raw);
   }
 
   #onTransport(state: TransportState): void {
@@ -202,6 +220,7 @@ export class AssistantClient {
 
   #onFollower(follower: TaskFollower): void {
     for (const listener of this.#taskListeners) listener(follower.state);
+    this.#subjects.tell(follower.state);
     if (!follower.active) this.#followers.delete(follower.taskId);
     this.#refreshConnection();
   }

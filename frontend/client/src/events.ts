@@ -66,6 +66,10 @@ export interface ProgressEvent {
   duration_ms?: number;
   error?: unknown;
   data?: unknown;
+  /** Of a `completion`: what a program's own task came to. */
+  result?: unknown;
+  /** Of a `snapshot`: the latest `tool_*` event of each tool that the server ran. */
+  tools?: unknown;
   reasoning?: string;
   tool_calls?: WireToolCall[] | null;
   finish_reason?: string | null;

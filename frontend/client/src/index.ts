@@ -35,6 +35,7 @@ export type { SocketIoOptions } from "./socketio.ts";
 export { SocketIoTransport } from "./socketio.ts";
 export type { DataItem, Notice, Phase, TaskError, TaskState, TaskStatus, ToolCall } from "./state.ts";
 export { hasGap, initialState, isEnded } from "./state.ts";
+export type { SubjectFilter } from "./subjects.ts";
 export type { Transport, TransportHandlers, TransportState } from "./transport.ts";
 export { EVENT_NAME, NoTransport } from "./transport.ts";
 export type { Turn, TurnStatus } from "./turn.ts";

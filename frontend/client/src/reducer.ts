@@ -66,8 +66,8 @@ function apply(state: TaskState, event: ProgressEvent): TaskState {
 
 /** Another worker starts the task over. The contract says that nothing had been shown by then. */
 function restarted(state: TaskState, gen: number): TaskState {
-  const { taskId, seq, pending, conversation, messageId, traceId, acceptedAt, mode, model } = state;
-  const kept = { seq, pending, conversation, messageId, traceId, acceptedAt, mode, model };
+  const { taskId, seq, pending, conversation, messageId, traceId, subject, acceptedAt, mode, model } = state;
+  const kept = { seq, pending, conversation, messageId, traceId, subject, acceptedAt, mode, model };
   return { ...initialState(taskId), ...kept, gen, status: "running" };
 }
 
@@ -79,6 +79,7 @@ function withEnvelope(state: TaskState, event: ProgressEvent): TaskState {
     traceId: event.trace_id ?? state.traceId,
     messageId: event.message_id ?? state.messageId,
     conversation: event.conversation ?? state.conversation,
+    subject: event.subject ?? state.subject,
     elapsedMs: Math.max(state.elapsedMs, event.elapsed_ms ?? 0),
     acceptedAt: measured ? Number(event.ts) - Number(event.elapsed_ms) : state.acceptedAt,
     trimmedMessages: event.trimmed_messages ?? state.trimmedMessages,
@@ -156,6 +157,7 @@ function foldCompletion(state: TaskState, event: ProgressEvent): TaskState {
   return {
     ...ended(state, event, "completed"),
     finishReason: event.finish_reason ?? null,
+    result: event.result ?? null,
     model: event.model ?? state.model,
     provider: event.provider ?? state.provider,
     toolCalls: calls?.length ? fromWire(calls, state.toolCalls) : state.toolCalls.map(closeToolCall),
@@ -200,8 +202,14 @@ function applySnapshot(state: TaskState, event: ProgressEvent): TaskState {
     reasoningOpen: reasoning !== "" && event.text === "",
     reasoningMs: event.reasoning_ms ?? state.reasoningMs,
     phase: event.text ? "answering" : reasoning ? "reasoning" : "waiting",
-    toolCalls: fromWire(event.tool_calls ?? [], state.toolCalls),
+    toolCalls: list(event.tools).reduce(foldToolEvent, fromWire(event.tool_calls ?? [], state.toolCalls)),
+    data: list(event.data).map((it) => ({ name: it.name ?? "", data: it.data, seq: event.seq })),
     model: event.model ?? state.model,
     provider: event.provider ?? state.provider,
   };
+}
+
+/** What a snapshot lists, each in the form of the event that said it. */
+function list(value: unknown): ProgressEvent[] {
+  return Array.isArray(value) ? value.filter((it) => typeof it === "object" && it !== null) : [];
 }

@@ -66,6 +66,10 @@ export interface TaskState {
   readonly conversation: string | null;
   readonly messageId: string | null;
   readonly traceId: string | null;
+  /** What the task is about: `Receipt/R-1`. */
+  readonly subject: string | null;
+  /** What a program's own task came to. */
+  readonly result: unknown;
   readonly usage: Usage | null;
   readonly timings: Timings | null;
   readonly finishReason: string | null;
@@ -103,6 +107,8 @@ export function initialState(taskId: string): TaskState {
     conversation: null,
     messageId: null,
     traceId: null,
+    subject: null,
+    result: null,
     usage: null,
     timings: null,
     finishReason: null,

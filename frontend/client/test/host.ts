@@ -90,6 +90,13 @@ export class FakeHost {
     if (this.deliver) this.#sockets.of(`/${SITE}`).emit("ai_progress", full);
   }
 
+  /** A task that a program of the server opens, with its first event. */
+  open(id: string, subject: string): void {
+    const fresh = { seq: 0, text: "", reasoning: "", trimmedTo: 0, ended: false, conversation: null };
+    this.tasks.set(id, { id, log: [], begun: Date.now(), ...fresh });
+    this.emit(id, { type: "start", mode: "agent", model: "label-receipt", subject });
+  }
+
   /** Forgets the events up to `seq`; a reader gets a snapshot in their place. */
   trim(taskId: string, seq: number): void {
     const task = this.tasks.get(taskId);
