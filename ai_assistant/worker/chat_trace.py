@@ -244,7 +244,8 @@ class ChatTrace:
         if outcome.error:
             error = outcome.error
             values |= failure(str(error["code"]), str(error["message"]), with_content=self._with_content)
-        self._root.end(status=status, **values)
+        over = max(now_us(), self._accepted_us)  # the clock of whoever accepted it may be ahead of ours
+        self._root.end(at=over, status=status, **values)
 
     def _about(self, ended: Ended) -> dict[str, Any]:
         found = {
