@@ -8,7 +8,7 @@ from typing import Any
 
 from ai_assistant.api.declare import endpoint
 from ai_assistant.core import service, trace_feed, trace_service
-from ai_assistant.core.endpoint import FileAnswer, TextAnswer, current_host
+from ai_assistant.core.endpoint import FileAnswer, ProtocolAnswer, TextAnswer, current_host
 
 
 @endpoint(methods=("POST",))
@@ -161,7 +161,7 @@ def ingest_traces(
 
 
 @endpoint(methods=("POST",), reviewers=True)
-def otlp_traces() -> TextAnswer:
+def otlp_traces() -> ProtocolAnswer:
     """Take in spans of OpenTelemetry: an OTLP/HTTP export, in protobuf or JSON."""
     return trace_feed.otlp_traces(current_host())
 

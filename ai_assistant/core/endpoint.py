@@ -32,10 +32,16 @@ class Endpoint(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class TextAnswer(msgspec.Struct, frozen=True):
-    """What an endpoint gives that answers with a text, or with bytes of another protocol, instead of
-    `{"message": …}`."""
+    """What an endpoint gives that answers with plain text instead of `{"message": …}`."""
 
-    text: str | bytes
+    text: str
+    content_type: str
+
+
+class ProtocolAnswer(msgspec.Struct, frozen=True):
+    """What an endpoint gives that speaks another protocol, whose requests and answers are protobuf or JSON."""
+
+    data: bytes
     content_type: str
 
 

@@ -9,7 +9,7 @@ from typing import Any, Final
 import msgspec
 
 from ai_assistant.core import check
-from ai_assistant.core.endpoint import TextAnswer
+from ai_assistant.core.endpoint import ProtocolAnswer
 from ai_assistant.core.errors import ValidationError
 from ai_assistant.core.ports import RequestHost
 from ai_assistant.core.session import User
@@ -35,12 +35,12 @@ def ingest_traces(host: RequestHost, arguments: Mapping[str, Any]) -> dict[str, 
     return {"accepted": sum(entry.count for entry in entries), "consumer": pipe.consumer()}
 
 
-def otlp_traces(host: RequestHost) -> TextAnswer:
+def otlp_traces(host: RequestHost) -> ProtocolAnswer:
     """Takes spans of OpenTelemetry, sent by any of its exporters. Raises OtlpError."""
     user = known_user(host)
     media, body = host.raw_body()
     answer = host.trace_pipe().take_otlp(media, body, user=user.name, is_trusted=is_trusted(user))
-    return TextAnswer(answer, media)
+    return ProtocolAnswer(answer, media)
 
 
 def is_trusted(user: User) -> bool:

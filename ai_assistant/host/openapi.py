@@ -8,7 +8,7 @@ from functools import cache
 from typing import Any, Union, get_args, get_origin
 
 import ai_assistant
-from ai_assistant.core.endpoint import ENDPOINTS, Endpoint, FileAnswer, TextAnswer
+from ai_assistant.core.endpoint import ENDPOINTS, Endpoint, FileAnswer, ProtocolAnswer, TextAnswer
 
 JSON_TYPES: dict[Any, str] = {
     str: "string",
@@ -69,6 +69,13 @@ ERROR_SCHEMA = {
 }
 
 
+PROTOCOL = {
+    "application/x-protobuf": {"schema": {"type": "string", "format": "binary"}},
+    "application/json": {"schema": {"type": "object"}},
+}
+"""A body of another protocol."""
+
+
 def path_item(endpoint: Endpoint) -> dict[str, Any]:
     """The operations of one endpoint: GET takes the arguments from the query, POST from a JSON body or a form."""
     return {method.lower(): operation(endpoint, method) for method in endpoint.methods}
@@ -82,6 +89,8 @@ def operation(endpoint: Endpoint, method: str) -> dict[str, Any]:
         "security": [{}] if endpoint.allow_guest else [{"session": []}, {"key": []}],
         "responses": responses(endpoint),
     }
+    if inspect.signature(endpoint.function).return_annotation is ProtocolAnswer:
+        described["requestBody"] = {"required": True, "content": PROTOCOL}
     properties = {name: schema_of(p.annotation) for name, p in endpoint.parameters.items()}
     if method == "GET":
         described["parameters"] = [
@@ -104,6 +113,8 @@ def responses(endpoint: Endpoint) -> dict[str, Any]:
     answer = inspect.signature(endpoint.function).return_annotation
     if answer is FileAnswer:
         good = {"description": "The document", "content": {"application/json": {"schema": {"type": "object"}}}}
+    if answer is ProtocolAnswer:
+        good = {"description": "The protocol's own answer", "content": PROTOCOL}
     if answer is TextAnswer:
         good = {"description": "The text", "content": {"text/plain": {"schema": {"type": "string"}}}}
     return {

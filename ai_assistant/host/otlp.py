@@ -67,9 +67,9 @@ class OtlpRoutes:
             raise AuthenticationError("Send an API key as a header: Authorization: token <key>:<secret>")
         return user
 
-    def _taken(self, user: User, media: str, body: bytes) -> bytes | str:
+    def _taken(self, user: User, media: str, body: bytes) -> bytes:
         with EmbeddedRequest(self._services, user, media, body) as host:
-            return trace_feed.otlp_traces(host).text
+            return trace_feed.otlp_traces(host).data
 
 
 def as_token(value: str) -> str:

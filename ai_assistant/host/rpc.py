@@ -14,7 +14,7 @@ import msgspec
 from starlette.requests import Request
 from starlette.responses import Response
 
-from ai_assistant.core.endpoint import ENDPOINTS, Endpoint, FileAnswer, TextAnswer, use_host
+from ai_assistant.core.endpoint import ENDPOINTS, Endpoint, FileAnswer, ProtocolAnswer, TextAnswer, use_host
 from ai_assistant.core.errors import PermissionError_, ValidationError
 from ai_assistant.core.session import GUEST, User
 from ai_assistant.host.auth import Auth, Identity
@@ -111,9 +111,12 @@ def find_endpoint(name: str, method: str, user: User) -> Endpoint:
 
 
 def message_response(result: Any, status: int = 200, headers: Mapping[str, str] | None = None) -> Response:
-    """`{"message": result}`; a None leaves `message` out, as Frappe does. A text is given as it is."""
+    """`{"message": result}`; a None leaves `message` out, as Frappe does. A text, or the answer of another
+    protocol, is given as it is."""
     if isinstance(result, TextAnswer):
         return Response(result.text, status, headers={**(headers or {}), "content-type": result.content_type})
+    if isinstance(result, ProtocolAnswer):
+        return Response(result.data, status, headers={**(headers or {}), "content-type": result.content_type})
     body = {} if result is None else {"message": result}
     return Response(encode(body), status, headers, "application/json")
 

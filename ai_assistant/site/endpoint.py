@@ -11,7 +11,7 @@ import frappe
 import msgspec
 from werkzeug.wrappers import Response
 
-from ai_assistant.core.endpoint import FileAnswer, TextAnswer, use_host
+from ai_assistant.core.endpoint import FileAnswer, ProtocolAnswer, TextAnswer, use_host
 from ai_assistant.core.errors import ApiError, PermissionError_
 from ai_assistant.core.session import ADMINISTRATOR, GUEST, MANAGER_ROLE, REVIEWER_ROLE
 from ai_assistant.site import errors
@@ -73,6 +73,8 @@ def shown(result: Any) -> Any:
         return file_response(result)
     if isinstance(result, TextAnswer):
         return Response(result.text, content_type=result.content_type)
+    if isinstance(result, ProtocolAnswer):
+        return Response(result.data, content_type=result.content_type)
     return plain(result)
 
 

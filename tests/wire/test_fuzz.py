@@ -49,6 +49,7 @@ METHODS = [
     "delete_trace",
     "acknowledge",
     "ingest_traces",
+    "otlp_traces",
     "get_dead_letters",
     "retry_dead_letters",
 ]
