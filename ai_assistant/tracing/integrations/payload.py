@@ -2,11 +2,16 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator, Mapping
 from typing import Any, Final
 
 MEDIA_CHARS: Final = 1000
-"""Strings within messages that are data and longer than this are shortened: an image would push out all else."""
+"""Files within messages that are longer than this are shortened: an image would push out all else."""
+DATA_URL: Final = re.compile(r"data:[\w.+-]*/?[\w.+-]*(?:;[\w=.+-]+)*;base64,")
+FILE_KINDS: Final = frozenset({"media_type", "mime_type", "mimeType", "format", "source_type"})
+"""What tells the kind of a file, beside the file itself."""
+FILE_MEMBERS: Final = frozenset({"data", "base64"})
 CONTENT: Final = frozenset({
     "messages", "input", "instructions", "system", "prompt", "tools", "tool_choice", "functions", "function_call",
     "response_format", "text", "output_config", "prediction",
@@ -40,27 +45,26 @@ def listed(body: Any) -> Any:
 def in_short(value: Any) -> Any:
     """A copy of messages in which images and files are told by kind and size, and reasoning has no signature."""
     if isinstance(value, str):
-        return shortened(value) if len(value) > MEDIA_CHARS and value.startswith("data:") else value
+        return shortened(value) if len(value) > MEDIA_CHARS and DATA_URL.match(value) else value
     if isinstance(value, Mapping):
+        is_medium = not FILE_KINDS.isdisjoint(value)
+        left_out = UNREADABLE if value.get("type") in REASONING else ()
         return {
-            name: shortened(item) if name == "data" and is_media(item) else in_short(item)
+            name: shortened(item) if is_medium and name in FILE_MEMBERS else in_short(item)
             for name, item in value.items()
-            if not (name in UNREADABLE and value.get("type") in REASONING)
+            if name not in left_out
         }
     if isinstance(value, (list, tuple)):
         return [in_short(item) for item in value]
     return value
 
 
-def is_media(value: Any) -> bool:
-    """Whether it looks like base64 of a file: long, and one word."""
-    return isinstance(value, str) and len(value) > MEDIA_CHARS and " " not in value[:MEDIA_CHARS]
-
-
-def shortened(data: str) -> str:
-    """`data:image/png;base64,…` as its head and its length."""
-    head = data.partition(",")[0][:100] if data.startswith("data:") else "data"
-    return f"<{head}: {len(data)} characters>"
+def shortened(data: Any) -> Any:
+    """Long `data:image/png;base64,…` or base64 alone as its kind and its length."""
+    if not isinstance(data, str) or len(data) <= MEDIA_CHARS:
+        return data
+    head = DATA_URL.match(data)
+    return f"<{head[0].rstrip(',') if head else 'data'}: {len(data)} characters>"
 
 
 class Message:
