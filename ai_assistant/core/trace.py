@@ -83,6 +83,8 @@ class Totals(msgspec.Struct, kw_only=True):
     """Of the root, else of the first observation that failed."""
     words: str = ""
     """Names and errors of its observations, each once: what the full-text search looks through."""
+    size: int = 0
+    """About how many bytes they take."""
     lost: int = 0
     """Those that nobody will end, since their producer has died."""
     first_title: str | None = None

@@ -76,7 +76,7 @@ class TraceReads(Protocol):
         """Every observation with all its columns: for an export. Read in pieces."""
         ...
 
-    def rows(self, names: Sequence[str]) -> list[dict[str, Any]]:
+    def rows(self, names: Sequence[str]) -> Sequence[dict[str, Any]]:
         """Observations by `name`, with all their columns, those that are stored: for what goes out to OpenTelemetry. A
         few hundred at once."""
         ...

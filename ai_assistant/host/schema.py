@@ -172,5 +172,5 @@ TRACE_SEARCH = sa.Table(
 and needs no other part of the traces' rows."""
 
 # for what is seldom true: a list goes through this index, and reads only the rows that it shows
-_LISTED = ("cost_known", "cost", "duration_ms", "missing_events", "environment", "service", "source")
+_LISTED = ("cost_known", "cost", "duration_ms", "missing_events", "environment", "service", "source", "stored_bytes")
 sa.Index("ix_ai_trace_listed", TRACE.c.started_at, TRACE.c.name, *(TRACE.c[name] for name in _LISTED))

@@ -10,6 +10,8 @@ from ai_assistant.traces.rows import OBSERVATION_LETTERS, TRACE_LETTERS, Change,
 from ai_assistant.traces.search import search_text
 from ai_assistant.traces.values import MAX_INT
 
+TRACE_BYTES = 2_000
+"""What a trace takes besides its observations, as they do on average."""
 LENGTHS = {"input": "input_chars", "output": "output_chars", "reasoning": "reasoning_kept"}
 """Columns that hold the length of a payload, so that nobody has to read it for that."""
 
@@ -85,6 +87,7 @@ def _counted(totals: Totals) -> dict[str, Any]:
         "provider": totals.provider,
         "error_message": totals.error_message,
         "root": totals.root,
+        "stored_bytes": min(totals.size + TRACE_BYTES, MAX_INT),
     }
 
 

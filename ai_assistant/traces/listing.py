@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable
-from dataclasses import dataclass
 from typing import Any, Final
 
 from ai_assistant.core.check import shown
 from ai_assistant.core.errors import ValidationError
 from ai_assistant.core.trace import TraceFilter
+from ai_assistant.traces.sql import TraceSql
 from ai_assistant.traces.values import EARLIEST, LATEST
 
 EQUAL: Final = (
@@ -21,33 +20,11 @@ MAX_PAGE: Final = 1000
 _CURSOR = re.compile(r"([0-9a-f]{1,14})-([0-9a-f]{32})")
 
 
-@dataclass(frozen=True)
-class Words:
-    """How a database wants it said."""
-
-    quote: str
-    """The sign around names."""
-    mark: str
-    """The place of a value."""
-    moment: Callable[[int], Any]
-    """A time as its columns hold it, from epoch microseconds."""
-    tags: str
-    """The table of tags, quoted."""
-
-    def column(self, name: str) -> str:
-        """A column of the traces, which stand as `t`."""
-        return f"t.{self.quote}{name}{self.quote}"
-
-    def marks(self, count: int) -> str:
-        """Places for a list of values."""
-        return ",".join([self.mark] * count)
-
-
 class Conditions:
     """Conditions joined by AND, and their values."""
 
-    def __init__(self, words: Words):
-        self._words = words
+    def __init__(self, sql: TraceSql):
+        self._sql = sql
         self._texts: list[str] = []
         self.values: list[Any] = []
 
@@ -62,33 +39,33 @@ class Conditions:
     def compare(self, column: str, operator: str, value: Any) -> None:
         """That a column of the trace compares so with a value; a value of `None` does not matter."""
         if value is not None:
-            self.add(f"{self._words.column(column)} {operator} {self._words.mark}", value)
+            self.add(f"{self._sql.column(column)} {operator} {self._sql.mark}", value)
 
 
-def conditions(wanted: TraceFilter, owner: str | None, cursor: str | None, words: Words) -> Conditions:
+def conditions(wanted: TraceFilter, owner: str | None, cursor: str | None, sql: TraceSql) -> Conditions:
     """What a page's traces fulfil, but the search. Raises ValidationError for a cursor that is none."""
-    found = Conditions(words)
+    found = Conditions(sql)
     found.compare("user", "=", owner)
     for name in EQUAL:
         found.compare(name, "=", getattr(wanted, name))
     for operator, moment in ((">=", wanted.since), ("<", wanted.until)):
-        found.compare("started_at", operator, None if moment is None else words.moment(_within(moment)))
+        found.compare("started_at", operator, None if moment is None else sql.to_moment(_within(moment)))
     if wanted.min_cost is not None or wanted.max_cost is not None:
         found.compare("cost_known", "=", 1)
         found.compare("cost", ">=", wanted.min_cost)
         found.compare("cost", "<=", wanted.max_cost)
     if wanted.min_duration_ms is not None or wanted.max_duration_ms is not None:
-        found.add(f"{words.column('ended_at')} IS NOT NULL")
+        found.add(f"{sql.column('ended_at')} IS NOT NULL")
         found.compare("duration_ms", ">=", wanted.min_duration_ms)
         found.compare("duration_ms", "<=", wanted.max_duration_ms)
     if wanted.complete is not None:
         found.compare("is_complete", "=", int(wanted.complete))
     if wanted.tag is not None:
-        parent, tag = (f"{words.quote}{name}{words.quote}" for name in ("parent", "tag"))
-        subquery = f"SELECT {parent} FROM {words.tags} WHERE {tag} = {words.mark}"
-        found.add(f"{words.column('name')} IN ({subquery})", wanted.tag)
+        parent, tag = (f"{sql.quote}{name}{sql.quote}" for name in ("parent", "tag"))
+        subquery = f"SELECT {parent} FROM {sql.tables['tag']} WHERE {tag} = {sql.mark}"
+        found.add(f"{sql.column('name')} IN ({subquery})", wanted.tag)
     if cursor:
-        _add_cursor(found, cursor, words)
+        _add_cursor(found, cursor, sql)
     return found
 
 
@@ -102,16 +79,16 @@ def page_size(limit: int) -> int:
     return max(0, min(limit, MAX_PAGE))
 
 
-def _add_cursor(found: Conditions, cursor: str, words: Words) -> None:
+def _add_cursor(found: Conditions, cursor: str, sql: TraceSql) -> None:
     match = _CURSOR.fullmatch(cursor)
     moment = int(match[1], 16) if match else 0
     if match is None or not EARLIEST <= moment < LATEST:
         raise ValidationError(f"cursor: must be the `cursor` of a page before, or left out, not {shown(cursor)}")
-    at, name = words.column("started_at"), words.column("name")
-    stored = words.moment(moment)
+    at, name = sql.column("started_at"), sql.column("name")
+    stored = sql.to_moment(moment)
     # the first part alone lets a database find its place in the index
-    found.add(f"{at} <= {words.mark}", stored)
-    found.add(f"({at} < {words.mark} OR {name} < {words.mark})", stored, match[2])
+    found.add(f"{at} <= {sql.mark}", stored)
+    found.add(f"({at} < {sql.mark} OR {name} < {sql.mark})", stored, match[2])
 
 
 def _within(moment: int) -> int:

@@ -81,16 +81,18 @@ class ProducerWork:
 
     def row(self, now: int) -> dict[str, Any]:
         """The columns to set."""
-        known = Ranges(str(self.stored))
+        came = Ranges(str(self.stored))
+        came.update(self._dead)
+        known = Ranges(str(came))
         known.update(self._dropped)
-        known.update(self._dead)
         return self._said | {
             "stored": str(self.stored),
             "dropped": str(self._dropped),
             "dead": str(self._dead),
             "highest": self._highest,
             "stored_count": min(self.stored.count(), MAX_INT),
-            "dropped_count": min(self._dropped.count(), MAX_INT),
+            # Redis may have taken what its producer gave up, for it never heard so
+            "dropped_count": min(known.count() - came.count(), MAX_INT),
             "dead_count": min(self._dead.count(), MAX_INT),
             "missing_count": min(known.missing(self._highest), MAX_INT),
             "last_at": self._last_at,

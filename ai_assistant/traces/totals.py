@@ -10,13 +10,16 @@ from ai_assistant.traces.rows import LOST
 
 TOTAL_COLUMNS: Final = (
     "span", "parent", "type", "title", "status", "level", "started_at", "ended_at", "error_type", "error_message",
-    "model", "provider", "ttft_ms", "cost", *TOKENS,
+    "model", "provider", "ttft_ms", "cost", *TOKENS, "input_chars", "output_chars", "reasoning_kept",
 )  # fmt: skip
 """What must be read of each observation; numbers that are not known are `None`."""
 MAX_WORDS: Final = 20_000
 """Characters of names and errors that are looked at for the search."""
 SUMMED_ELSEWHERE: Final = ("agent", "span")
 """Types that repeat, in many programs, the usage of the calls below them: counted again it would be doubled."""
+
+ROW_BYTES: Final = 1_000
+"""What an observation takes besides its payloads, with its part of the indexes."""
 
 Values = Sequence[Any]
 
@@ -41,6 +44,7 @@ def totals_of(rows: Iterable[Values]) -> Totals:
             _take_root(found, row)
         if error_message and found.error_message is None:
             found.error_message = error_message
+        found.size += ROW_BYTES + sum(chars or 0 for chars in row[19:])
         if type_ not in SUMMED_ELSEWHERE:
             _count_usage(found, row)
         for text in (title, error_type, error_message):
@@ -67,7 +71,7 @@ def _take_root(found: Totals, row: Values) -> None:
 
 def _count_usage(found: Totals, row: Values) -> None:
     """Adds tokens and cost, and takes model and first-token time of the first generation."""
-    model, provider, ttft_ms, cost, prompt, completion, reasoning, cached, total = row[10:]
+    model, provider, ttft_ms, cost, prompt, completion, reasoning, cached, total = row[10:19]
     found.prompt_tokens += prompt or 0
     found.completion_tokens += completion or 0
     found.reasoning_tokens += reasoning or 0

@@ -27,6 +27,7 @@ class TraceWork:
         self._places = Places(head.places)
         self._trace = Change()
         self._observations: dict[str, Change] = {}
+        self._rows: list[dict[str, Any]] = []
         self._first_at: int | None = None
         self.is_new = not head.places and not head.observations and not head.versions
         self._user = head.user
@@ -108,7 +109,10 @@ class TraceWork:
             if stored:
                 change.merge(stored.versions, OBSERVATION_LETTERS)
             row = observation_row(self.name, span, change, stored)
-            yield {**row, "user": user} if user and stored is None else row
+            if user and stored is None:
+                row["user"] = user
+            self._rows.append(row)
+            yield row
 
     def must_be_read(self) -> bool:
         """Whether the totals must come from the store; those of a new trace are in its changes, and those of a large
@@ -125,18 +129,13 @@ class TraceWork:
         """The columns of the trace to set."""
         totals = read
         if totals is None and not self.head.observations:
-            totals = totals_of(self._new_rows())
+            totals = totals_of([row.get(column) for column in TOTAL_COLUMNS] for row in self._rows)
         self._trace.merge(self.head.versions, TRACE_LETTERS)
         first = self._first_at if self._first_at is not None else self.head.started_at
         row = trace_row(self._trace, self.head, self._places, totals, first or 0)
         if totals is not None and totals.root is not None:
             row |= self._root_payloads(totals.root, store)
         return row
-
-    def _new_rows(self) -> Iterator[list[Any]]:
-        for span, change in self._observations.items():
-            values = {"span": span, **change.values}
-            yield [values.get(column) for column in TOTAL_COLUMNS]
 
     def _root_payloads(self, root: str, store: TraceStore) -> dict[str, Any]:
         """Input and output of the root, where the trace has not said its own, and they are new."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import math
+import time
 from collections.abc import Callable
 from typing import Any
 
@@ -27,6 +28,11 @@ MAX_TAGS = 50
 
 class StoreError(AssistantError):
     """An event that cannot be stored, ever: it becomes a dead letter. The message names the field."""
+
+
+def now_us() -> int:
+    """Epoch microseconds."""
+    return time.time_ns() // 1000
 
 
 def word(field: str, value: Any) -> str:

@@ -9,7 +9,6 @@ else means that the store cannot take some event: the caller rolls back and trie
 
 from __future__ import annotations
 
-import time
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import NamedTuple
@@ -21,7 +20,7 @@ from ai_assistant.traces.producers import ProducerWork
 from ai_assistant.traces.ranges import RangesError
 from ai_assistant.traces.rows import LOST, LOST_STAMP
 from ai_assistant.traces.trace_work import TraceWork
-from ai_assistant.traces.values import MAX_WORD, StoreError
+from ai_assistant.traces.values import MAX_WORD, StoreError, now_us
 
 SILENT_S = 60
 """How long nothing of a producer must have been stored before its observations are given up."""
@@ -55,11 +54,6 @@ class Applied:
     rejected: list[Rejected] = field(default_factory=list)
     unknown_fields: int = 0
     """Fields of stored events that nobody here knows."""
-
-
-def now_us() -> int:
-    """Epoch microseconds."""
-    return time.time_ns() // 1000
 
 
 def apply(store: TraceStore, batches: Sequence[Batch], *, now: int | None = None) -> Applied:
