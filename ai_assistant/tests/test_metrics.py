@@ -43,7 +43,12 @@ def families():
 def names_in(text):
     """The figures of a page, but those that are there while a worker is."""
     names = {line.split(" ")[2] for line in text.splitlines() if line.startswith("# TYPE")}
-    return names - {"ai_assistant_heartbeat_age_seconds", "ai_assistant_window_seconds"}
+    return names - {
+        "ai_assistant_heartbeat_age_seconds",
+        "ai_assistant_window_seconds",
+        "ai_assistant_trace_consumer_heartbeat_age_seconds",
+        "ai_assistant_trace_batch_seconds",
+    }
 
 
 class TestWhoSeesThem(SiteTestCase):
@@ -63,6 +68,7 @@ class TestWhoSeesThem(SiteTestCase):
             self.assertIsInstance(answer, Response, roles)
             self.assertEqual(answer.content_type, "text/plain; version=0.0.4; charset=utf-8")
             self.assertIn("\nai_assistant_redis_up 1\n", answer.get_data(as_text=True))
+            self.assertIn("\nai_assistant_trace_redis_up 1\n", answer.get_data(as_text=True))
             self.assertIn(f'site="{frappe.local.site}"', answer.get_data(as_text=True))
             frappe.set_user("Administrator")
         self.assertIsInstance(api.metrics(), Response)

@@ -115,10 +115,19 @@ class Host:
             return httpx.get(url, headers=headers, timeout=60, trust_env=False)
         return httpx.post(url, json=body, headers=headers, timeout=60, trust_env=False)
 
+    def redis(self) -> tuple[redis.Redis, ObservabilityKeys]:
+        """Its Redis, and where the traces are."""
+        return redis.Redis.from_url(self.running["redis_url"]), ObservabilityKeys(self.running["site"])
+
+    def send_junk(self) -> None:
+        """An entry of the stream that nobody can read."""
+        client, keys = self.redis()
+        client.xadd(keys.events, {"p": "broken", "b": b"\xc1junk", "n": 1})
+        client.close()
+
     def put_anomaly(self) -> None:
         """An anomaly that stands, as a check leaves it; the host's own checks are kept off."""
-        client = redis.Redis.from_url(self.running["redis_url"])
-        keys = ObservabilityKeys(self.running["site"])
+        client, keys = self.redis()
         client.set(keys.checking, 1, ex=3600)
         found = Anomaly(model="gpt-test", kind="first_chunk", since=time.time(), value=900, usual=300, calls=40)
         client.hset(keys.anomalies, "x", msgspec.json.encode(found))

@@ -129,6 +129,13 @@ def value(prometheus: PrometheusServer, expression: str) -> float:
     return sum(float(each["value"][1]) for each in prometheus.wait(expression, 20))
 
 
+def test_an_event_that_cannot_be_stored_is_an_alarm(host: Host, prometheus: PrometheusServer) -> None:
+    assert not prometheus.query('ALERTS{alertname="AIAssistantTraceDeadLetters"}')
+    host.send_junk()
+    prometheus.wait('ALERTS{alertname="AIAssistantTraceDeadLetters", alertstate="firing"}')
+    assert value(prometheus, "ai_assistant_trace_dead_letters") == 1
+
+
 def test_both_addresses_show_the_same(host: Host) -> None:
     import httpx
 
