@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import builtins
-import secrets
 from collections.abc import Iterable, Iterator, Sequence
 from typing import Any, Final
 
@@ -11,6 +10,7 @@ from ai_assistant.core.check import shown
 from ai_assistant.core.errors import ValidationError
 from ai_assistant.core.session import User
 from ai_assistant.core.trace import PRIVATE, Page, TraceFilter
+from ai_assistant.core.trace_access import view_name
 from ai_assistant.traces.listing import Conditions, conditions, cursor_of, page_size
 from ai_assistant.traces.rows import OBSERVATION_CHECKS, OBSERVATION_LISTED, TRACE_CHECKS, TRACE_LISTED
 from ai_assistant.traces.search import words_of
@@ -113,11 +113,14 @@ class TraceReading:
         ]
 
     def note_view(self, trace: str, owner: str, viewer: User) -> None:
-        """One row for each look."""
+        """The first look of each hour."""
         sql, now = self._sql, now_us()
-        row = sql.standard(viewer.name) | {"name": secrets.token_hex(10), "creation": now, "modified": now}
+        name = view_name(trace, viewer, now)
+        if sql.select("view", ("name",), f"name = {sql.mark}", [name]):
+            return
+        row = sql.standard(viewer.name) | {"name": name, "creation": now, "modified": now}
         row |= {"trace": trace, "trace_user": owner, "viewer": viewer.name, "viewed_at": now}
-        sql.insert("view", tuple(row), [sql.values(row)])
+        sql.insert("view", tuple(row), [sql.values(row)], sql.ignore())
 
     def producers(self, limit: int = 200) -> builtins.list[Row]:
         """By the time at which something of them was stored last."""
