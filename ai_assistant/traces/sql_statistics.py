@@ -16,10 +16,19 @@ class TraceCounting:
         sql = self._sql
         found = sql.select(
             "observation",
-            ("model", "status", "ttft_ms", "cost"),
+            ("model", "status", "ttft_ms", "cost", "cost_known"),
             f"status IN ('completed', 'failed') AND started_at >= {sql.mark} AND started_at < {sql.mark} "
             f"AND {sql.names('observation', ['type'])} = 'generation' AND model <> '' "
             f"ORDER BY started_at DESC LIMIT {int(limit)}",
             (sql.to_moment(since), sql.to_moment(until)),
         )
-        return [ModelCall(row["model"], row["status"] == "failed", row["ttft_ms"], row["cost"]) for row in found]
+        # Frappe's columns of numbers are 0 where nothing is known; nobody answers within no time
+        return [
+            ModelCall(
+                row["model"],
+                row["status"] == "failed",
+                row["ttft_ms"] or None,
+                row["cost"] if row["cost_known"] else None,
+            )
+            for row in found
+        ]

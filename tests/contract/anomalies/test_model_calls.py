@@ -67,6 +67,7 @@ def test_what_counts(database: Database) -> None:
             {"model": "a", "started_at": at(NOW), "ttft_ms": 120, "cost": 0.5, "cost_known": 1},
             {"model": "a", "started_at": at(NOW + 1), "status": "failed"},
             {"model": "b", "started_at": at(NOW + 2), "ttft_ms": 0, "cost": 0.0, "cost_known": 1},
+            {"model": "free", "started_at": at(NOW + 2.5), "ttft_ms": 5, "cost": 0.0, "cost_known": 0},
             {"model": "a", "started_at": at(NOW + 3), "status": "running"},
             {"model": "a", "started_at": at(NOW + 4), "status": "cancelled"},
             {"model": "a", "started_at": at(NOW + 5), "status": "interrupted"},
@@ -77,7 +78,8 @@ def test_what_counts(database: Database) -> None:
         ]
     )
     assert rows.read(NOW, NOW + 10) == [
-        ModelCall("b", False, 0, 0.0),
+        ModelCall("free", False, 5, None),
+        ModelCall("b", False, None, 0.0),
         ModelCall("a", True, None, None),
         ModelCall("a", False, 120, 0.5),
     ], "generations that completed or failed, newest first; the end is not included"
