@@ -14,6 +14,7 @@ TAX = re.compile(r"\b(?:vat|mwst|sales tax)\b", re.IGNORECASE)
 PAID = re.compile(r"\b(?:card|girocard|visa|cash|paid)\b", re.IGNORECASE)
 CURRENCIES = {"€": "EUR", "£": "GBP", "$": "USD", "EUR": "EUR", "GBP": "GBP", "USD": "USD"}
 MONTHS = ("jan", "feb", "mar", "apr", "may", "jun", "jul", "aug", "sep", "oct", "nov", "dec")
+WORDY = re.compile(r"\b(\d{1,2}) ([A-Z][a-z]{2})[a-z]* (\d{4})\b")
 CATEGORIES = {
     "food": ("bakery", "brot", "cafe", "coffee", "breakfast", "bread", "greengrocer"),
     "travel": ("taxi", "fahrt", "train", "flight"),
@@ -68,8 +69,9 @@ def find_date(lines: list[str]) -> Found | None:
         if found := re.search(r"\b(\d\d)\.(\d\d)\.(\d{4})\b", line):
             day, month, year = map(int, found.groups())
             return dated(year, month, day, 0.97, "Points between the numbers: the day comes first.")
-        if found := re.search(r"\b(\d{1,2}) ([A-Z][a-z]{2})[a-z]* (\d{4})\b", line):
-            return dated(int(found[3]), MONTHS.get(found[2].lower(), 0), int(found[1]), 0.98, "The month is a word.")
+        if (found := WORDY.search(line)) and found[2].lower() in MONTHS:
+            month = MONTHS.index(found[2].lower()) + 1
+            return dated(int(found[3]), month, int(found[1]), 0.98, "The month is a word.")
         if found := re.search(r"\b(\d\d)/(\d\d)/(\d{4})\b", line):
             return date_with_slashes(*map(int, found.groups()))
     return None
