@@ -10,6 +10,8 @@ from __future__ import annotations
 
 import json
 import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Any
 
 import openai
@@ -31,44 +33,69 @@ TOOLS: Any = [
 
 
 class Noted(SpanExporter):
-    """Exports, and notes what."""
+    """Notes what was made, and how its export went where it is exported from here."""
 
-    def __init__(self) -> None:
+    def __init__(self, exporter: SpanExporter | None):
         self.spans: list[ReadableSpan] = []
-        self.results: list[SpanExportResult] = []
-        self._exporter = OTLPSpanExporter()
+        self._exporter = exporter
 
     def export(self, spans: Any) -> SpanExportResult:
         self.spans.extend(spans)
-        self.results.append(self._exporter.export(spans))
-        return self.results[-1]
+        result = self._exporter.export(spans) if self._exporter else SpanExportResult.SUCCESS
+        assert result is SpanExportResult.SUCCESS
+        return result
 
     def shutdown(self) -> None:
-        self._exporter.shutdown()
+        if self._exporter:
+            self._exporter.shutdown()
 
 
-def client_of(peer: str, provider: TracerProvider, exporter: SpanExporter, url: str) -> openai.OpenAI:
-    """The official client, observed by a peer."""
-    kind: Any = openai.OpenAI
-    if peer == "openinference":
-        from openinference.instrumentation.openai import OpenAIInstrumentor
+def openinference(provider: TracerProvider) -> Any:
+    """The official client, and what the root is made with."""
+    from openinference.instrumentation import using_attributes
+    from openinference.instrumentation.openai import OpenAIInstrumentor
 
-        OpenAIInstrumentor().instrument(tracer_provider=provider)
-    elif peer == "openllmetry":
-        from opentelemetry.instrumentation.openai import OpenAIInstrumentor as Traceloop
+    OpenAIInstrumentor().instrument(tracer_provider=provider)
 
-        Traceloop().instrument(tracer_provider=provider)
-    else:
-        from langfuse import Langfuse
-        from langfuse.openai import OpenAI
+    @contextmanager
+    def root() -> Iterator[Any]:
+        with (
+            using_attributes(user_id="u1", session_id="s1", tags=["a", "b"]),
+            provider.get_tracer("program").start_as_current_span("pipeline") as span,
+        ):
+            span.set_attributes({"openinference.span.kind": "CHAIN", "input.value": '{"city": "Paris"}'})
+            yield span
 
-        # it wants keys and an address; what it makes goes to our exporter
-        Langfuse(
-            public_key="none", secret_key="none", host="http://127.0.0.1:1", tracer_provider=provider,
-            span_exporter=exporter,
-        )  # fmt: skip
-        kind = OpenAI
-    return kind(base_url=url, api_key="none", max_retries=0)
+    return openai.OpenAI, root
+
+
+def openllmetry(provider: TracerProvider) -> Any:
+    """Likewise."""
+    from opentelemetry.instrumentation.openai import OpenAIInstrumentor
+
+    OpenAIInstrumentor().instrument(tracer_provider=provider)
+    return openai.OpenAI, lambda: provider.get_tracer("program").start_as_current_span("pipeline")
+
+
+def langfuse(provider: TracerProvider) -> Any:
+    """Likewise; this one exports by itself, to the host and with the keys of its own variables."""
+    from langfuse import Langfuse, propagate_attributes
+    from langfuse.openai import OpenAI
+
+    made = Langfuse(tracer_provider=provider)
+
+    @contextmanager
+    def root() -> Iterator[Any]:
+        with (
+            propagate_attributes(user_id="u1", session_id="s1", tags=["a", "b"], trace_name="checkout"),
+            made.start_as_current_observation(as_type="span", name="pipeline", input={"city": "Paris"}),
+        ):
+            yield trace.get_current_span()
+
+    return OpenAI, root
+
+
+PEERS = {"openinference": openinference, "openllmetry": openllmetry, "langfuse": langfuse}
 
 
 def work(client: openai.OpenAI) -> None:
@@ -97,24 +124,17 @@ def work(client: openai.OpenAI) -> None:
 
 def main(peer: str, url: str) -> None:
     """Runs it."""
-    exporter = Noted()
+    noted = Noted(None if peer == "langfuse" else OTLPSpanExporter())
     provider = TracerProvider()
-    if peer != "langfuse":
-        provider.add_span_processor(BatchSpanProcessor(exporter))
+    provider.add_span_processor(BatchSpanProcessor(noted))
     trace.set_tracer_provider(provider)
-    client = client_of(peer, provider, exporter, url)
-    with provider.get_tracer("program").start_as_current_span("pipeline") as root:
-        work(client)
+    client, start = PEERS[peer](provider)
+    with start() as root:
+        work(client(base_url=url, api_key="none", max_retries=0))
     provider.force_flush()
     provider.shutdown()
-    if peer == "langfuse":
-        from langfuse import get_client
-
-        get_client().flush()
-    assert exporter.results
-    assert all(result is SpanExportResult.SUCCESS for result in exporter.results), exporter.results
     context = root.get_span_context()
-    spans = sorted({each.context.span_id: each for each in exporter.spans}.values(), key=lambda each: each.start_time)
+    spans = sorted({each.context.span_id: each for each in noted.spans}.values(), key=lambda each: each.start_time)
     said = {
         "trace": format(context.trace_id, "032x"),
         "root": format(context.span_id, "016x"),
