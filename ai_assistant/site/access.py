@@ -11,9 +11,11 @@ from ai_assistant.core.model import ModelConfig
 from ai_assistant.core.otel import OtelConfig
 from ai_assistant.core.ports import ConversationStore
 from ai_assistant.core.settings import Limits, Mode, Settings
+from ai_assistant.core.trace_ports import TraceStore
 from ai_assistant.site.conversations import SiteConversations
 from ai_assistant.site.models import known_models, parsed_parameters, stored_models
 from ai_assistant.site.otel import site_otel
+from ai_assistant.site.traces import SiteTraces
 from ai_assistant.site.tracing import REDIS_KEY
 
 SETTINGS = "AI Assistant Settings"
@@ -66,6 +68,15 @@ class SiteStores:
     @cached_property
     def _conversations(self) -> SiteConversations:
         return SiteConversations()
+
+    @property
+    def traces(self) -> TraceStore:
+        """The site's traces."""
+        return self._traces
+
+    @cached_property
+    def _traces(self) -> SiteTraces:
+        return SiteTraces()
 
 
 def given(document: Any, fields: set[str]) -> dict[str, Any]:

@@ -72,6 +72,17 @@ def checked_id(field: str, value: str, pattern: re.Pattern[str] = _TRACE) -> Non
         raise StoreError(f"{field}: must be {32 if pattern is _TRACE else 16} lower-case hexadecimal digits")
 
 
+def is_placed(event: TraceEvent) -> bool:
+    """Whether an event, which may be one that cannot be stored, says to which place of which trace it belongs."""
+    return (
+        event.kind not in PRODUCER_KINDS
+        and bool(_TRACE.fullmatch(event.trace) and event.trace.strip("0"))
+        and 0 < event.place <= MAX_PLACE
+        and 0 <= event.segment <= MAX_SEGMENT
+        and values.EARLIEST <= event.at < values.LATEST
+    )
+
+
 def stamp_of(producer: str, event: TraceEvent) -> int:
     """Which of two events wins: the one with the higher place, or, of two producers with the same place, always the
     same one. An event without a place counts by its time."""

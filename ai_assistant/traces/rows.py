@@ -33,10 +33,6 @@ OBSERVATION_LISTED: Final = (
     *columns.OBSERVATION_FLOATS, *columns.OBSERVATION_TIMES, "duration_ms", "input_chars", "output_chars",
     "reasoning_kept", "producer",
 )  # fmt: skip
-TRACE_NUMBERS: Final = ("duration_ms", "ttft_ms", "cost", *columns.TRACE_INTS)
-"""Numbers of a trace that may be unknown, which is not the same as 0; those of an observation are known where an event
-has said them."""
-
 # letters are written into databases: never change one, and never use one again
 _OBSERVATION_LETTERS: Final = (
     "a parent|b type|c title|d status|e level|f model|g provider|h finish_reason|i error_type|j tool_call_id|"

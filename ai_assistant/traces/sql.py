@@ -67,6 +67,13 @@ class TraceSql(ABC):
         """How traces are searched whose names or errors have a word that begins with each of the terms: what is read,
         in which the traces are `t`; the columns of time and name to sort by; conditions, each with its value."""
 
+    def begin(self) -> None:  # noqa: B027  # most databases need nothing
+        """Before the locks of a piece of work: what is read after them is current."""
+
+    def delete_from(self, kind: str) -> str:
+        """The beginning of a deletion of parts of traces."""
+        return f"DELETE FROM {self.tables[kind]}"
+
     def listed(self, narrow: bool) -> str:
         """What a list without a search is read from; `narrow`: whether a filter has an index of its own."""
         return f"{self.tables['trace']} t"
@@ -80,7 +87,7 @@ class TraceSql(ABC):
         return row
 
     def row_of(self, kind: str, row: dict[str, Any]) -> dict[str, Any]:
-        """The row that was stored; takes the columns of `extra` out."""
+        """The row that was stored; it has the columns of `extra` too."""
         return row
 
     def column(self, name: str) -> str:
@@ -113,20 +120,28 @@ class TraceSql(ABC):
 
     def query(self, kind: str, columns: Sequence[str], where: str) -> str:
         """The query behind `select`."""
-        names = self.names(kind, (*columns, *self.extra.get(kind, ())))
+        names = self.names(kind, (*columns, *self.besides(kind, columns)))
         return f"SELECT {names} FROM {self.tables[kind]} WHERE {where}"
 
     def dicts(self, kind: str, columns: Sequence[str], found: Sequence[Any]) -> list[dict[str, Any]]:
         """What a query for these columns, and those of `extra`, has found."""
-        columns = (*columns, *self.extra.get(kind, ()))
+        besides = self.besides(kind, columns)
+        columns = (*columns, *besides)
         at = [index for index, name in enumerate(columns) if name in TIMES]
         from_moment, rows = self.from_moment, []
         for each in found:
             row = dict(zip(columns, each))  # noqa: B905  # as long as the query says
             for index in at:
                 row[columns[index]] = from_moment(each[index])
-            rows.append(self.row_of(kind, row))
+            row = self.row_of(kind, row)
+            for name in besides:
+                del row[name]
+            rows.append(row)
         return rows
+
+    def besides(self, kind: str, columns: Sequence[str]) -> tuple[str, ...]:
+        """What has to be read besides these columns."""
+        return tuple(name for name in self.extra.get(kind, ()) if name not in columns)
 
     def insert(self, kind: str, columns: Sequence[str], rows: Sequence[tuple[Any, ...]], tail: str = "") -> None:
         """Inserts rows of one table."""

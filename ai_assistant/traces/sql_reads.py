@@ -56,7 +56,7 @@ class TraceReading:
         return Page(rows=page, cursor=cursor_of(page[-1]) if len(rows) > size else None)
 
     def _columns(self) -> str:
-        return ", ".join(self._sql.column(name) for name in (*TRACE_LISTED, *self._sql.extra.get("trace", ())))
+        return ", ".join(self._sql.column(name) for name in (*TRACE_LISTED, *self._sql.besides("trace", TRACE_LISTED)))
 
     def _with_tags(self, rows: Sequence[Row]) -> builtins.list[Row]:
         """The rows with their tags, in order."""

@@ -19,6 +19,7 @@ class TraceUpkeeping:
     def delete(self, traces: Sequence[str]) -> int:
         """The traces' rows are locked first, as writers lock them, and go last."""
         sql, count = self._sql, 0
+        sql.begin()
         for piece in chunks(traces):
             marks = sql.marks(len(piece))
             sql.select_current("trace", ("name",), f"name IN ({marks}) ORDER BY name{sql.lock}", piece)
@@ -31,7 +32,7 @@ class TraceUpkeeping:
         sql = self._sql
         for piece in chunks(traces):
             for kind, column in PARTS:
-                sql.write(f"DELETE FROM {sql.tables[kind]} WHERE {column} IN ({sql.marks(len(piece))})", piece)
+                sql.write(f"{sql.delete_from(kind)} WHERE {column} IN ({sql.marks(len(piece))})", piece)
 
     def expired(self, *, before: int | None, max_bytes: int | None, limit: int) -> list[str]:
         """Oldest first."""

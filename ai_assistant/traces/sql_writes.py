@@ -30,6 +30,7 @@ class TraceWriting:
         self, traces: Sequence[str], producers: Sequence[str]
     ) -> tuple[dict[str, TraceHead], dict[str, ProducerHead]]:
         """Producers first, then traces, in the order of their names."""
+        self._sql.begin()
         found = {row["name"]: _producer_head(row) for row in self._locked("producer", PRODUCER_HEAD, producers)}
         return {row["name"]: _head(row) for row in self._locked("trace", HEAD, traces)}, found
 

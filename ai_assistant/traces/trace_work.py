@@ -34,11 +34,15 @@ class TraceWork:
         self._is_free = self.is_new
         self.changed = False
 
+    def belongs_to(self, user: str | None) -> bool:
+        """Whether events in this user's name may be of this trace; `None` is trusted."""
+        return user is None or self._is_free or self._user == user
+
     def admit(self, user: str | None) -> None:
         """Lets events of this user in: `None` is trusted. Raises StoreError for another one's trace."""
         if user is None:
             return
-        if not self._is_free and self._user != user:
+        if not self.belongs_to(user):
             raise StoreError("trace: belongs to somebody else, or to a program of the site; use an id of your own")
         if self._is_free:
             self._user, self._is_free = user, False

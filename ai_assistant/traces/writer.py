@@ -15,7 +15,7 @@ from typing import NamedTuple
 
 from ai_assistant.core.trace_event import PRODUCER_KINDS, TraceEvent
 from ai_assistant.core.trace_ports import TraceStore
-from ai_assistant.traces.fold import Said, checked
+from ai_assistant.traces.fold import Said, checked, is_placed
 from ai_assistant.traces.producers import ProducerWork
 from ai_assistant.traces.ranges import RangesError
 from ai_assistant.traces.rows import LOST, LOST_STAMP
@@ -62,17 +62,25 @@ def apply(store: TraceStore, batches: Sequence[Batch], *, now: int | None = None
 
 
 def note_dead(
-    store: TraceStore, producer: str, numbers: Iterable[int], *, user: str | None = None, now: int | None = None
+    store: TraceStore,
+    producer: str,
+    numbers: Iterable[int],
+    events: Iterable[TraceEvent] = (),
+    *,
+    user: str | None = None,
+    now: int | None = None,
 ) -> None:
-    """Notes that these events of a producer became dead letters: they are known to be lost. `user`: in whose name they
-    came; nothing is noted where the producer is another one's."""
+    """Notes that these events of a producer became dead letters: they are known to be lost. `events`: those of them
+    that can be read; their traces miss them. `user`: in whose name they came; nothing is noted where the producer or
+    the trace is another one's."""
     writer = Writer(store, now_us() if now is None else now)
     work = writer.lock_producers([producer])[producer]
     if work.belongs_to(user):
         work.admit(user)
         for number in numbers:
             work.note_dead(number)
-    writer.put_producers()
+        writer.note_missing(producer, events, user)
+    writer.put()
 
 
 def note_made(store: TraceStore, made: Mapping[str, int], *, now: int | None = None) -> None:
@@ -116,7 +124,7 @@ class Writer:
         self._lock_traces(fresh)
         for batch, said in fresh:
             self._take(batch, said)
-        self._put()
+        self.put()
         return self._result
 
     def close_lost(self, alive: Collection[str], silent_s: float, limit: int) -> int:
@@ -132,8 +140,18 @@ class Writer:
             ended = max(row["started_at"] or 0, producers[row["producer"]].head.last_at or 0) or self._now
             said = {"status": "interrupted", "ended_at": ended, "error_type": LOST, "error_message": LOST_MESSAGE}
             self._traces[row["trace"]].change_of(row["span"]).take(said, LOST_STAMP)
-        self._put()
+        self.put()
         return len(rows)
+
+    def note_missing(self, producer: str, events: Iterable[TraceEvent], user: str | None) -> None:
+        """Notes on the traces of these events that they are missing there."""
+        placed = [event for event in events if is_placed(event)]
+        self._open({event.trace for event in placed})
+        for event in placed:
+            work = self._traces[event.trace]
+            if work.belongs_to(user):
+                work.admit(user)
+                work.expect(producer, event.segment, event.place, event.at)
 
     def lock_producers(self, names: Collection[str]) -> dict[str, ProducerWork]:
         """Locks these producers."""
@@ -221,7 +239,7 @@ class Writer:
         producer.take(said)
         return True
 
-    def _put(self) -> None:
+    def put(self) -> None:
         """Writes all changes: observations first, since the traces' totals come from them."""
         works = {name: work for name, work in self._traces.items() if work.changed}
         names = [name for work in works.values() for name in work.stored_names()]
