@@ -40,10 +40,14 @@ def visible_trace(host: RequestHost, user: User, trace: str) -> dict[str, Any]:
 
 
 def note_look(host: RequestHost, user: User, row: dict[str, Any]) -> None:
-    """Records that `user` looks at a trace that is not theirs. To be called after everything was read and before it is
-    given: where a database lets one writer in at a time, nobody waits while a large trace is read."""
-    if row.get("user") != user.name:
-        host.access().traces.note_view(row["name"], row.get("user") or "", user)
+    """Records that `user` looks at somebody else's trace; many traces of programs are nobody's.
+
+    To be called after everything was read and before it is given: where a database lets one writer in at a time, nobody
+    waits while a large trace is read.
+    """
+    owner = row.get("user")
+    if owner and owner != user.name:
+        host.access().traces.note_view(row["name"], owner, user)
 
 
 def view_name(trace: str, viewer: User, at: int) -> str:

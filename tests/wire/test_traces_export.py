@@ -114,14 +114,16 @@ def test_foreign_ones(other: Client, reviewer: Client, large: str, guest: Client
 
 
 @pytest.mark.parametrize("first", ["get_trace", "get_trace_payload", "export_trace"])
-def test_a_look_is_recorded_once(host: Host, user: Client, reviewer: Client, program: Program, first: str) -> None:
+def test_a_look_is_recorded_once(
+    host: Host, user: Client, reviewer: Client, administrator: Client, program: Program, first: str
+) -> None:
     """Read from the embedded host's database: no endpoint tells it."""
     if host.process is None:
         pytest.skip("looks into the database of a host that the suite started itself")
-    trace = program.traced()
+    trace, nobodys = program.traced(), Program(administrator).traced()
     database = host.process.folder / "data" / "assistant.db"
 
-    def views() -> list[tuple[str, str]]:
+    def views(trace: str = trace) -> list[tuple[str, str]]:
         with closing(sqlite3.connect(database)) as connection:
             return connection.execute(
                 "select viewer, trace_user from ai_trace_view where trace = ?", (trace,)
@@ -129,7 +131,8 @@ def test_a_look_is_recorded_once(host: Host, user: Client, reviewer: Client, pro
 
     user.get("get_trace", trace=trace)
     reviewer.get("get_traces", search="work")
-    assert views() == [], "one's own, and lists, are no looks"
+    reviewer.get("get_trace", trace=nobodys)
+    assert views() == views(nobodys) == [], "one's own, nobody's, and lists, are no looks"
     looks: dict[str, Callable[[], Any]] = {
         "get_trace": lambda: reviewer.get("get_trace", trace=trace),
         "get_trace_payload": lambda: reviewer.get("get_trace_payload", trace=trace, field="input"),
