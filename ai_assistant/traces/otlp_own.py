@@ -23,6 +23,7 @@ TRACE_WORDS: Final = (
     "title", "conversation", "task_id", "message_id", "mode", "cancelled_by", "reference_doctype", "reference_name",
 )  # fmt: skip
 """Columns of a trace; its root carries them."""
+TRACE_CONTENT: Final = frozenset({"title", "cancelled_by"})
 TRACE_PREFIX: Final = f"{PREFIX}.trace"
 
 
@@ -50,8 +51,10 @@ def own_attributes(row: Mapping[str, Any], *, content: bool) -> dict[str, Any]:
 
 
 def own_trace_attributes(trace: Mapping[str, Any], *, content: bool) -> dict[str, Any]:
-    """The attributes of a trace, for its root. Whose it is, and what it holds beside figures, is content."""
-    found = {f"{TRACE_PREFIX}.{name}": trace.get(name) for name in TRACE_WORDS}
+    """The attributes of a trace, for its root. Whose it is, its title, which of a chat is what was asked, and what it
+    holds beside figures, is content."""
+    words = TRACE_WORDS if content else [name for name in TRACE_WORDS if name not in TRACE_CONTENT]
+    found = {f"{TRACE_PREFIX}.{name}": trace.get(name) for name in words}
     found |= {"session.id": trace.get("session"), "tag.tags": list(trace.get("tags") or ()) or None}
     if content:
         found |= {"user.id": trace.get("user"), f"{TRACE_PREFIX}.metadata": trace.get("metadata")}

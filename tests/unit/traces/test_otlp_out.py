@@ -101,7 +101,7 @@ def test_content_goes_out_only_when_it_is_wanted() -> None:
         "reasoning": "SECRET",
         "metadata": '{"a":"SECRET"}',
     }
-    top = {**TOP, "user": "SECRET", "metadata": '{"a":"SECRET"}'}
+    top = {**TOP, "user": "SECRET", "title": "SECRET", "cancelled_by": "SECRET", "metadata": '{"a":"SECRET"}'}
     for kind in ("generation", "tool", "agent", "retriever", "span", "event"):
         row = {**secret, "type": kind, "marks": '["SECRET"]'}
         assert "SECRET" not in repr(span_of(row, top, content=False))
