@@ -9,6 +9,7 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
 from ai_assistant.tracing.emitter import is_coroutine_function
+from ai_assistant.tracing.task_errors import TaskFailed
 from ai_assistant.tracing.task_home import Home
 
 if TYPE_CHECKING:
@@ -43,8 +44,8 @@ def start_thread(
                 if is_coroutine_function(function):
                     answer = asyncio.run(answer)
                 take(task, answer)
-        except Exception:
-            log.exception("task %s failed in the background", task.task_id)
+        except Exception as error:  # noqa: BLE001  # logged, and told by the task
+            report(task, error)
 
     threading.Thread(target=work, name=f"task {task.task_id}").start()
 
@@ -62,13 +63,23 @@ def start_coroutine(
         try:
             async with task:
                 take(task, await function(task, *args, **kwargs))
-        except Exception:
-            log.exception("task %s failed in the background", task.task_id)
+        except Exception as error:  # noqa: BLE001  # logged, and told by the task
+            report(task, error)
 
     running = loop.create_task(work(), name=f"task {task.task_id}")
     _running.add(running)
     running.add_done_callback(_running.discard)
     return running
+
+
+def report(task: Task, error: Exception) -> None:
+    """Nobody waits for what fails here. What a task's user was told in so many words needs no traceback."""
+    log.error("task %s failed in the background: %s", task.task_id, error, exc_info=unforeseen(error))
+
+
+def unforeseen(error: Exception) -> Exception | None:
+    """The exception, unless the program raised it for the task's user."""
+    return None if isinstance(error, TaskFailed) else error
 
 
 def take(task: Task, answer: Any) -> None:
