@@ -19,6 +19,7 @@ import threading
 import time
 from collections.abc import AsyncIterator, Callable, Coroutine
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any, TypeVar
 
 import redis
@@ -46,9 +47,10 @@ def free_port() -> int:
 
 
 class RedisServer:
-    """A Redis without persistence. `restart` gives an empty one on the same port."""
+    """A Redis. `restart` gives an empty one on the same port, or, with a folder for its append-only file, the same."""
 
-    def __init__(self) -> None:
+    def __init__(self, folder: Path | None = None) -> None:
+        self._folder = folder
         self.port = free_port()
         self.url = f"redis://127.0.0.1:{self.port}"
         self._process: subprocess.Popen[bytes] | None = None
@@ -62,7 +64,11 @@ class RedisServer:
 
     def start(self) -> None:
         """Starts it and returns when it answers."""
-        command = [redis_program(), "--port", str(self.port), "--bind", "127.0.0.1", "--save", "", "--appendonly", "no"]
+        command = [redis_program(), "--port", str(self.port), "--bind", "127.0.0.1", "--save", ""]
+        if self._folder:
+            self._folder.mkdir(parents=True, exist_ok=True)
+            # without fsync, which `everysec` lets a write wait for: what was answered survives a kill of the process
+            command += ["--appendonly", "yes", "--appendfsync", "no", "--dir", str(self._folder)]
         self._process = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
         deadline = time.monotonic() + 20
         while True:
@@ -81,7 +87,7 @@ class RedisServer:
             self._process = None
 
     def restart(self) -> None:
-        """An empty one on the same port."""
+        """Another one on the same port."""
         self.stop()
         self.start()
 

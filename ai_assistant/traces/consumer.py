@@ -84,8 +84,8 @@ class Consumer:
 
     @property
     def waiting(self) -> int:
-        """Entries that waited when it was looked last, on all sites that it serves."""
-        return sum(site.waiting for site in self._sites.values())
+        """Entries that waited when it was looked last, on all sites that it serves; 1 before it was looked."""
+        return sum(site.waiting for site in self._sites.values()) if self.ready.is_set() else 1
 
     @property
     def sites(self) -> list[str]:

@@ -1,4 +1,4 @@
-"""Stores a batch of entries: all at once where that works, else in halves, until what cannot be stored stands alone.
+"""Stores a batch of entries: all at once where that works, else in parts, until what cannot be stored stands alone.
 
 Everything that decodes or touches the store runs in the thread of the site.
 """
@@ -16,7 +16,7 @@ from ai_assistant.core.errors import DoesNotExistError, ServiceUnavailableError
 from ai_assistant.core.ports import SiteAccess
 from ai_assistant.core.trace_event import TraceEvent
 from ai_assistant.traces import writer
-from ai_assistant.traces.consumer_entry import Opened, Piece, event_letter, halves, opened, portions, words
+from ai_assistant.traces.consumer_entry import Opened, Piece, event_letter, opened, parts, portions, words
 from ai_assistant.traces.intake import Entry
 
 log = logging.getLogger("ai_assistant.traces")
@@ -65,11 +65,10 @@ class Outcome(msgspec.Struct):
     """Names of observations that have ended, dead letters among them."""
 
     def counts(self, took_us: int) -> dict[str, int]:
-        """What it adds to the totals (`health.COUNTS`)."""
+        """What it adds to the totals (`health.COUNTS`), but the dead letters."""
         return {
             "stored": self.stored,
             "duplicates": self.duplicates,
-            "dead": len(self.letters),
             "dropped": self.dropped,
             "failures": self.failures,
             "batches": 1,
@@ -119,25 +118,27 @@ class BatchStore:
         await self._tried(functools.partial(applied, pieces), lambda: pieces)
 
     async def _tried(self, work: Callable[[SiteAccess], writer.Applied], pieces: Callable[[], list[Piece]]) -> None:
-        """Does the work of storing these pieces; halves them where that fails."""
+        """Does the work of storing these pieces; divides them where that fails."""
         try:
             self._count(await self._units.run(self._site, work), pieces())
         except Exception as error:  # noqa: BLE001  # whatever a host's database raises
             self._pass_on(error)
-            await self._in_halves(pieces() if self._opened else [], error)
+            await self._in_parts(pieces() if self._opened else [], error)
 
     def _pass_on(self, error: Exception) -> None:
         """Raises what is no fault of the events."""
         if isinstance(error, DoesNotExistError) or (isinstance(error, ServiceUnavailableError) and self._is_patient):
             raise error
 
-    async def _in_halves(self, pieces: list[Piece], error: Exception) -> None:
+    async def _in_parts(self, pieces: list[Piece], error: Exception) -> None:
         """What to do with events that could not be stored together."""
+        count = sum(len(piece.events) for piece in pieces)
+        if count < 2 or not self._outcome.failures:
+            await self._probe(error)
         self._outcome.failures += 1
-        await self._probe(error)
-        if sum(len(piece.events) for piece in pieces) > 1:
-            for half in halves(pieces):
-                await self._store(half)
+        if count > 1:
+            for part in parts(pieces):
+                await self._store(part)
         elif pieces and pieces[0].events:
             await self._once_more(pieces[0])
         else:
@@ -163,8 +164,16 @@ class BatchStore:
             self._pass_on(error)
             event = piece.events[0]
             log.error("event %d of %s cannot be stored: %s", event.number, piece.producer, words(error))
+            await self._note_dead(piece, event)
             self._outcome.letters.append(event_letter(piece, event, error))
-            await self._units.run(self._site, functools.partial(note_dead, piece, event.number))
+
+    async def _note_dead(self, piece: Piece, event: TraceEvent) -> None:
+        """Where its trace cannot be written either, the dead letter tells of it alone."""
+        try:
+            await self._units.run(self._site, functools.partial(note_dead, piece, [event.number], [event]))
+        except Exception as error:  # noqa: BLE001  # whatever a host's database raises
+            self._pass_on(error)
+            log.error("that event %d of %s is dead cannot be noted: %s", event.number, piece.producer, words(error))
 
     def _count(self, result: writer.Applied, pieces: Sequence[Piece]) -> None:
         outcome = self._outcome
@@ -188,23 +197,23 @@ def applied(pieces: Sequence[Piece], access: SiteAccess) -> writer.Applied:
     store = access.traces
     batches = [writer.Batch(piece.producer, piece.user, piece.events) for piece in pieces if piece.events]
     result = writer.apply(store, batches)
-    dead: dict[tuple[str, str | None], list[int]] = {}
+    dead: dict[tuple[str, str | None], list[TraceEvent]] = {}
     for each in result.rejected:
-        dead.setdefault((each.producer, each.user), []).append(each.event.number)
-    for (producer, user), numbers in dead.items():
-        writer.note_dead(store, producer, numbers, user=user)
+        dead.setdefault((each.producer, each.user), []).append(each.event)
+    for (producer, user), events in dead.items():
+        writer.note_dead(store, producer, [event.number for event in events], events, user=user)
     return result
 
 
-def note_dead(piece: Piece, number: int, access: SiteAccess) -> None:
-    """Notes one event as a dead letter."""
-    writer.note_dead(access.traces, piece.producer, [number], user=piece.user)
+def note_dead(piece: Piece, numbers: Sequence[int], events: Sequence[TraceEvent], access: SiteAccess) -> None:
+    """Notes events of an entry as dead letters."""
+    writer.note_dead(access.traces, piece.producer, numbers, events, user=piece.user)
 
 
 def note_unreadable(found: Sequence[tuple[Piece, int]], access: SiteAccess) -> None:
     """Notes events that could not even be read as dead letters."""
     for piece, number in found:
-        note_dead(piece, number, access)
+        note_dead(piece, [number], (), access)
 
 
 def probe(access: SiteAccess) -> None:

@@ -17,6 +17,9 @@ from ai_assistant.traces.values import MAX_WORD
 
 log = logging.getLogger("ai_assistant.traces")
 
+PARTS: Final = 8
+"""Into so many parts a batch is divided that cannot be stored: with two, a batch of a thousand events with a few bad
+ones would be stored ten times over."""
 ERROR_CHARS: Final = 2000
 """Characters of an error that a dead letter keeps."""
 
@@ -39,8 +42,8 @@ class Opened(msgspec.Struct):
     pieces: list[Piece] = []
     letters: list[dict[str, Any]] = []
     """Dead letters of what could not be read."""
-    unreadable: dict[str, list[int]] = {}
-    """Numbers of events that could not be read, as far as they can be seen, by producer."""
+    unreadable: list[tuple[Piece, int]] = []
+    """Numbers of events that could not be read, as far as they can be seen, each with the rest of its entry."""
 
 
 def opened(entries: Sequence[Entry]) -> Opened:
@@ -93,7 +96,7 @@ def _one_by_one(piece: Piece, bodies: Sequence[bytes], found: Opened) -> list[Tr
         except WireError as error:
             found.letters.append(_letter(piece, body, error))
             if number := number_in(body):
-                found.unreadable.setdefault(piece.producer, []).append(number)
+                found.unreadable.append((piece, number))
     return events
 
 
@@ -128,34 +131,34 @@ def _circumstances(entry: bytes, tries: int, error: object) -> dict[str, Any]:
 
 
 def words(error: object) -> str:
-    """What an error says, in one line."""
+    """What an error says, in one line: of a database's error what the driver says, for SQLAlchemy adds the values,
+    which are somebody's prompts."""
+    error = getattr(error, "orig", None) or error
     name = "" if isinstance(error, str) else type(error).__name__
     text = " ".join(str(error).split())
     return (f"{name}: {text}" if name and text else name or text)[:ERROR_CHARS]
 
 
 def portions(pieces: Sequence[Piece], limit: int) -> list[list[Piece]]:
-    """The pieces in portions of about `limit` events, in their order; a piece that is larger is cut."""
+    """The pieces in portions of `limit` events, in their order; a piece is cut where it must be."""
     found: list[list[Piece]] = []
     room = 0
     for piece in pieces:
-        for start in range(0, len(piece.events), limit):
-            part = piece if len(piece.events) <= limit else cut(piece, start, start + limit)
-            if room < len(part.events):
+        start = 0
+        while start < len(piece.events):
+            if not room:
                 found.append([])
                 room = limit
+            part = cut(piece, start, start + room)
             found[-1].append(part)
             room -= len(part.events)
+            start += len(part.events)
     return found
 
 
-def halves(pieces: Sequence[Piece]) -> tuple[list[Piece], list[Piece]]:
-    """Two halves: of the pieces, or of the only piece's events."""
-    if len(pieces) > 1:
-        middle = len(pieces) // 2
-        return list(pieces[:middle]), list(pieces[middle:])
-    middle = len(pieces[0].events) // 2
-    return [cut(pieces[0], 0, middle)], [cut(pieces[0], middle, len(pieces[0].events))]
+def parts(pieces: Sequence[Piece]) -> list[list[Piece]]:
+    """The pieces in PARTS parts with about as many events each, or as many as there are events."""
+    return portions(pieces, -(-sum(len(piece.events) for piece in pieces) // PARTS))
 
 
 def cut(piece: Piece, start: int, end: int) -> Piece:

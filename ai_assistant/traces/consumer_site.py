@@ -45,8 +45,8 @@ class SiteConsumer:
         self.served = Served()
         self.is_refused = False
         """Whether the site is none that this process can open."""
-        self.waiting = 0
-        """Entries that waited when it was looked last."""
+        self.waiting = 1
+        """Entries that waited when it was looked last; before that there may be some."""
         self._units = units
         self._options = options
         self._stopping = stopping
@@ -115,17 +115,17 @@ class SiteConsumer:
         took = time.monotonic() - began
         counts = result.counts(int(took * 1e6))
         await self.intake.settle(entries, result.letters, counts)
-        self._note(counts, took)
+        self._note(counts, len(result.letters), took)
         if self._on_ended and result.ended:
             self._on_ended(self.site, result.ended)
         if self._is_busy():
             await asyncio.sleep(min(took, self._options.busy_pause_s))
 
-    def _note(self, counts: dict[str, int], took: float) -> None:
+    def _note(self, counts: dict[str, int], dead: int, took: float) -> None:
         served = self.served
         served.processed += counts["stored"]
         served.duplicates += counts["duplicates"]
-        served.dead_letters += counts["dead"]
+        served.dead_letters += dead
         served.failures += counts["failures"]
         served.batch_ms = round(took * 1000, 1)
         served.error = ""

@@ -27,6 +27,21 @@ return {redis.call('XLEN', KEYS[1]), first and first[1] or '', redis.call('MEMOR
 """KEYS events dead. Gives the length, the id of the oldest entry, the bytes, the number of dead letters, and the time
 of Redis in epoch milliseconds; not the entry's body, which may be large."""
 
+BURY: Final = """
+if redis.call('XACK', KEYS[1], ARGV[1], ARGV[2]) == 0 then return 0 end
+redis.call('XDEL', KEYS[1], ARGV[2])
+local at, letters = 4, 0
+while ARGV[at] do
+  local last = at + tonumber(ARGV[at])
+  redis.call('XADD', KEYS[2], 'MAXLEN', '~', ARGV[3], '*', unpack(ARGV, at + 1, last))
+  at, letters = last + 1, letters + 1
+end
+redis.call('HINCRBY', KEYS[3], 'dead', letters)
+return letters
+"""
+"""KEYS events dead counts, ARGV group, entry, dead letters that are kept, and for each letter how many words it has and
+these. Settles an entry that has dead letters; gives 0 where another consumer has taken it over and done so before."""
+
 
 class Entry(msgspec.Struct, frozen=True):
     """An entry of the stream."""
@@ -139,11 +154,15 @@ class Intake:
         self, entries: Sequence[Entry], letters: Sequence[Mapping[str, Any]], grown: Mapping[str, int]
     ) -> None:
         """Takes entries that are stored off the stream, in one step with their dead letters and with the totals."""
-        ids = [entry.id for entry in entries]
+        buried: dict[bytes, list[Any]] = {}
+        for letter in letters:
+            said = [word for pair in letter.items() for word in pair]
+            buried.setdefault(letter["entry"], []).extend([len(said), *said])
+        ids = [entry.id for entry in entries if entry.id not in buried]
         async with self._client.pipeline(transaction=True) as pipe:
-            for letter in letters:
-                fields: Any = dict(letter)
-                pipe.xadd(self.keys.dead, fields, maxlen=self._options.dead_letters, approximate=True)
+            for entry, said in buried.items():
+                keys = (self.keys.events, self.keys.dead, self.keys.counts)
+                pipe.eval(BURY, 3, *keys, GROUP, entry, self._options.dead_letters, *said)
             if ids:
                 pipe.xack(self.keys.events, GROUP, *ids)
                 pipe.xdel(self.keys.events, *ids)

@@ -15,7 +15,9 @@ from ai_assistant.worker.tenure import Tenure
 from ai_assistant.worker.worker import Worker
 from tests.kit import SCOPE
 
-OPTIONS = WorkerOptions(kind="job", hands_over=True, beat_s=0.1, sweep_s=0.2, block_ms=100, dead_after_ms=2000)
+OPTIONS = WorkerOptions(
+    kind="job", hands_over=True, beat_s=0.1, sweep_s=0.2, block_ms=100, dead_after_ms=2000, traces=None
+)
 LIMITS = Limits(idle_s=0.5, beat_s=0.05, grace_s=0.5)
 
 
