@@ -20,6 +20,7 @@ from typing import Any, Final, Protocol, TypeVar
 import msgspec
 
 from ai_assistant.core.errors import ConfigError, DoesNotExistError, ServiceUnavailableError
+from ai_assistant.core.metrics import Family, counters, gauge
 from ai_assistant.core.otel import OtelConfig
 from ai_assistant.core.ports import SiteAccess
 from ai_assistant.traces.otlp_histograms import GenAiMetrics
@@ -115,6 +116,14 @@ class OtlpSender:
     def queued(self) -> int:
         """Observations that wait."""
         return sum(map(len, self._waiting.values()))
+
+    def families(self) -> list[Family]:
+        """What became of spans, for the worker's own `/metrics`."""
+        help_ = "Spans for OpenTelemetry: sent, given up, or refused by the collector."
+        return [
+            counters("worker_otel_spans_total", help_, "outcome", msgspec.to_builtins(self.figures)),
+            gauge("worker_otel_waiting", "Observations that wait to be sent to OpenTelemetry.", self.queued),
+        ]
 
     async def run(self) -> None:
         """Sends until it is cancelled."""

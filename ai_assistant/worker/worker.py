@@ -346,7 +346,8 @@ class Worker:
 
     def families(self) -> list[Family]:
         """The figures of this worker alone (`metrics_server`)."""
-        return worker_families(self.info(), {**self._ledger.totals(), **self._tools.meters.ends})
+        counted = worker_families(self.info(), {**self._ledger.totals(), **self._tools.meters.ends})
+        return [*counted, *self._traces.sender.families()]
 
     def info(self) -> dict[str, Any]:
         """What the heartbeat says: shown by `status`."""

@@ -14,6 +14,7 @@ import pytest
 from sink import Answer, Sink, partly
 
 from ai_assistant.core.errors import ConfigError
+from ai_assistant.core.metrics import render
 from ai_assistant.core.otel import OtelConfig
 from ai_assistant.traces import otlp_sender
 from ai_assistant.traces.otlp_post import Mailer, retry_after
@@ -179,6 +180,10 @@ async def test_spans_that_the_collector_refuses_are_counted(
         await until(lambda: sender.figures.sent)
     assert (sender.figures.sent, sender.figures.rejected) == (3, 2)
     assert "refused 2: too old" in caplog.text
+    text = render(sender.families())
+    assert 'ai_assistant_worker_otel_spans_total{outcome="sent"} 3' in text
+    assert 'ai_assistant_worker_otel_spans_total{outcome="rejected"} 2' in text
+    assert "ai_assistant_worker_otel_waiting 0" in text
 
 
 async def test_a_collector_that_hangs_holds_up_nothing(
