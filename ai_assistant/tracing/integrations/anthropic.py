@@ -20,7 +20,7 @@ def observe_anthropic(
 
     Gives the same client. `name`: of the observations, else `chat` and the model. `options`: `capture_input`,
     `capture_output`, `capture_reasoning`, `reasoning_max_length`. What `with_streaming_response` gives is not
-    observed. Raises TypeError for another object, ValueError for an option.
+    observed. Needs version 0.43 of the SDK or later. Raises TypeError for another object, ValueError for an option.
     """
     checked(
         "observe_anthropic", client, ("messages",), "an Anthropic or AsyncAnthropic client of the package anthropic"

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator, Iterator
 from contextlib import contextmanager
+from contextvars import ContextVar
 from typing import Any
 
 from langchain_core.runnables import Runnable
@@ -15,6 +16,9 @@ from ai_assistant.tracing.integrations.langgraph import NodeSettings
 from ai_assistant.tracing.integrations.recording import AROUND, Recording, begin, entered, harmless
 from ai_assistant.tracing.no_span import nothing
 from ai_assistant.tracing.span import Span
+
+WAITING: ContextVar[list[Any] | None] = ContextVar("ai_assistant_interrupts", default=None)
+"""Where nodes of the graph that runs leave the interrupts that they raise."""
 
 
 class TracedNode(Runnable):
@@ -157,14 +161,18 @@ def end(recording: Recording, result: Any) -> None:
 
 
 @harmless
-def end_with(recording: Recording, error: BaseException) -> None:
-    """The node raised something: an error, or LangGraph's way of waiting for somebody (an interrupt) or of handing
-    on to the graph above."""
+def end_with(recording: Recording, error: BaseException, output: Any = None) -> None:
+    """The node, or the graph, raised something: an error, or LangGraph's way of waiting for somebody (an interrupt)
+    or of handing on to the graph above."""
     if not is_a(error, "GraphBubbleUp"):
-        recording.end(error=error)
+        recording.end(error=error, output=output)
         return
-    said = plain(error.args[0]) if error.args else None
-    recording.end(status="interrupted" if is_a(error, "GraphInterrupt") else "completed", output=said)
+    said = error.args[0] if error.args else None
+    is_interrupt = is_a(error, "GraphInterrupt")
+    waiting = WAITING.get()
+    if is_interrupt and waiting is not None and isinstance(said, (list, tuple)):
+        waiting += [each for each in said if each not in waiting]
+    recording.end(status="interrupted" if is_interrupt else "completed", output=plain(said))
 
 
 def facts_of(config: Any) -> dict[str, Any]:

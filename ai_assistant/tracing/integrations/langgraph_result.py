@@ -25,6 +25,8 @@ class Result:
         self._updates: dict[str, Any] = {}
         self._interrupts: list[Any] = []
         self.interrupted = False
+        self.waiting: list[Any] = []
+        """Interrupts that nodes have raised; not every way to run a graph tells of them."""
 
     @harmless
     def add(self, chunk: Any) -> None:
@@ -57,7 +59,7 @@ class Result:
     @property
     def status(self) -> str:
         """Completed, or interrupted: then it waits for somebody."""
-        return "interrupted" if self.interrupted else "completed"
+        return "interrupted" if self.interrupted or self.waiting else "completed"
 
     def value(self) -> Any:
         """The result."""
@@ -65,7 +67,7 @@ class Result:
 
     def facts(self) -> dict[str, Any]:
         """Metadata: what it waits for."""
-        asked = [getattr(each, "value", each) for each in self._interrupts]
+        asked = [getattr(each, "value", each) for each in self._interrupts or self.waiting]
         return {"interrupts": asked} if asked else {}
 
     def _read(self, chunk: Any) -> tuple[Any, Any, bool]:
@@ -83,8 +85,19 @@ class Result:
 
 @harmless
 def edges_of(graph: Any) -> list[list[str]]:
-    """From where to where; a third member marks what is decided only as it runs."""
-    return [
-        [edge.source, edge.target, CONDITIONAL] if edge.conditional else [edge.source, edge.target]
-        for edge in graph.get_graph().edges
-    ]
+    """From where to where; a third member marks what is decided only as it runs. What LangGraph draws and what its
+    builder knows, since older versions do not draw all."""
+    drawn = [(edge.source, edge.target, edge.conditional) for edge in graph.get_graph().edges]
+    found = dict.fromkeys([*drawn, *built_edges(getattr(graph, "builder", None))])
+    return [[source, target, CONDITIONAL] if conditional else [source, target] for source, target, conditional in found]
+
+
+def built_edges(builder: Any) -> list[tuple[str, str, bool]]:
+    """The edges that a StateGraph knows; none where it is built otherwise."""
+    if builder is None:
+        return []
+    found = [(source, target, False) for source, target in sorted(builder.edges)]
+    for source, branches in builder.branches.items():
+        for branch in branches.values():
+            found += [(source, target, True) for target in (branch.ends or {}).values()]
+    return found

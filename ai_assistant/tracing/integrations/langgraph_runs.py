@@ -7,15 +7,16 @@ A graph stays the object that it was; it becomes an instance of a class derived 
 from __future__ import annotations
 
 from collections.abc import AsyncIterator, Callable, Iterator
+from contextlib import contextmanager
 from contextvars import ContextVar
 from typing import Any, Final
 
 from langgraph.pregel import Pregel
 
 from ai_assistant.tracing.integrations.langchain_handler import Handler
-from ai_assistant.tracing.integrations.langchain_messages import is_a, plain
+from ai_assistant.tracing.integrations.langchain_messages import plain
 from ai_assistant.tracing.integrations.langgraph import GraphSettings, NodeSettings
-from ai_assistant.tracing.integrations.langgraph_nodes import TracedNode
+from ai_assistant.tracing.integrations.langgraph_nodes import WAITING, TracedNode, end_with
 from ai_assistant.tracing.integrations.langgraph_result import Result, edges_of
 from ai_assistant.tracing.integrations.options import DEFAULT
 from ai_assistant.tracing.integrations.recording import Recording, begin, entered, harmless
@@ -50,7 +51,7 @@ def observe_compiled(graph: Any, settings: GraphSettings, type_: str = "agent") 
     edges = edges_of(graph)
     handler = Handler(DEFAULT, chains=False, metadata=None) if settings.models else None
     replaced = {name: observed_node(graph.nodes[name], settings.of_node(name), settings, handler) for name in names}
-    graph.nodes.update(replaced)
+    graph.nodes = {**graph.nodes, **replaced}
     run = GraphRun(settings, type_, {**settings.metadata, "edges": edges})
     graph.__class__ = derived(type(graph), settings, methods(type(graph), run))
     return graph
@@ -103,14 +104,15 @@ def end(recording: Recording, result: Result) -> None:
     recording.end(status=result.status, output=plain(result.value()), **result.facts())
 
 
-@harmless
-def end_with(recording: Recording, error: BaseException, result: Result) -> None:
-    """The run raised something; a graph within a graph so tells of an interrupt."""
-    if not is_a(error, "GraphBubbleUp"):
-        recording.end(error=error, output=plain(result.value()))
-        return
-    said = plain(error.args[0]) if error.args else None
-    recording.end(status="interrupted" if is_a(error, "GraphInterrupt") else "completed", output=said)
+@contextmanager
+def within(recording: Recording, result: Result) -> Iterator[None]:
+    """A part of the run: its observation is the current one, and its nodes' interrupts come to its result."""
+    token = WAITING.set(result.waiting)
+    try:
+        with entered(recording.span):
+            yield
+    finally:
+        WAITING.reset(token)
 
 
 def methods(kind: Any, run: GraphRun) -> dict[str, Callable[..., Any]]:
@@ -124,10 +126,10 @@ def invoking(kind: Any, run: GraphRun) -> dict[str, Callable[..., Any]]:
     def invoke(self: Any, input: Any, config: Any = None, *args: Any, **kwargs: Any) -> Any:
         recording, result, token = run.begin(self, input, config), Result(), INVOKED.set(self)
         try:
-            with entered(recording.span):
+            with within(recording, result):
                 given = kind.invoke(self, input, config, *args, **kwargs)
         except BaseException as error:
-            end_with(recording, error, result)
+            end_with(recording, error, plain(result.value()))
             raise
         finally:
             INVOKED.reset(token)
@@ -138,10 +140,10 @@ def invoking(kind: Any, run: GraphRun) -> dict[str, Callable[..., Any]]:
     async def ainvoke(self: Any, input: Any, config: Any = None, *args: Any, **kwargs: Any) -> Any:
         recording, result, token = run.begin(self, input, config), Result(), INVOKED.set(self)
         try:
-            with entered(recording.span):
+            with within(recording, result):
                 given = await kind.ainvoke(self, input, config, *args, **kwargs)
         except BaseException as error:
-            end_with(recording, error, result)
+            end_with(recording, error, plain(result.value()))
             raise
         finally:
             INVOKED.reset(token)
@@ -164,7 +166,7 @@ def streaming(kind: Any, run: GraphRun) -> dict[str, Callable[..., Any]]:
         chunks = kind.stream(self, input, config, *args, **kwargs)
         try:
             while True:
-                with entered(recording.span):
+                with within(recording, result):
                     try:
                         chunk = next(chunks)
                     except StopIteration:
@@ -172,7 +174,7 @@ def streaming(kind: Any, run: GraphRun) -> dict[str, Callable[..., Any]]:
                 result.add(chunk)
                 yield chunk
         except BaseException as error:
-            end_with(recording, error, result)
+            end_with(recording, error, plain(result.value()))
             raise
         finally:
             chunks.close()
@@ -196,14 +198,14 @@ def streaming_async(kind: Any, run: GraphRun) -> dict[str, Callable[..., Any]]:
                 if joined:
                     chunk = await anext_or_end(chunks)
                 else:
-                    with entered(recording.span):
+                    with within(recording, result):
                         chunk = await anext_or_end(chunks)
                 if chunk is END:
                     break
                 result.add(chunk)
                 yield chunk
         except BaseException as error:
-            end_with(recording, error, result)
+            end_with(recording, error, plain(result.value()))
             raise
         finally:
             await chunks.aclose()

@@ -77,6 +77,9 @@ def watch_stream(stream: Any, answer: Answer) -> bool:
     watch = Watch(answer, id(stream))
     setattr(stream, WATCH, watch)
     stream.__class__ = watched_class(kind)
+    if not isinstance(stream, kind):  # versions of the Anthropic SDK that decide by a metaclass what is a stream
+        stream.__class__ = kind
+        stream._iterator = (WatchedAsync if hasattr(kind, "__anext__") else WatchedSync)(stream._iterator, watch)
     watch_close(response, watch)
     return True
 
@@ -139,6 +142,41 @@ def async_methods(kind: Any) -> dict[str, Any]:
         return await getattr(self, WATCH).anext(lambda: kind.__anext__(self))
 
     return {"__aiter__": __aiter__, "__anext__": __anext__}
+
+
+class WatchedSync:
+    """Stands before the iterator within a stream whose class cannot be changed. It does not hear when a loop over the
+    stream is left, only when the stream is closed or dropped."""
+
+    def __init__(self, iterator: Any, watch: Watch):
+        self._iterator = iterator
+        self._watch = watch
+
+    def __iter__(self) -> Any:
+        return self
+
+    def __next__(self) -> Any:
+        return self._watch.next(self._iterator.__next__)
+
+    def __del__(self) -> None:
+        self._watch.dropped()
+
+
+class WatchedAsync:
+    """As `WatchedSync`, of an asynchronous stream."""
+
+    def __init__(self, iterator: Any, watch: Watch):
+        self._iterator = iterator
+        self._watch = watch
+
+    def __aiter__(self) -> Any:
+        return self
+
+    async def __anext__(self) -> Any:
+        return await self._watch.anext(self._iterator.__anext__)
+
+    def __del__(self) -> None:
+        self._watch.dropped()
 
 
 def deleted(self: Any) -> None:

@@ -87,7 +87,7 @@ async def test_a_stream(
 async def test_events_of_the_protocol(
     asynchronous: bool, model: HttpChat, handler: Any, aimock: AiMock, traces: testing.MemoryExporter
 ) -> None:
-    if not hasattr(handler, "on_stream_event"):
+    if not hasattr(model, "stream_events"):
         pytest.skip("this langchain-core has no event protocol")
     aimock.on("hello", content="Hi there, my friend.", reasoning="A greeting it is.")
     if asynchronous:
@@ -204,7 +204,8 @@ async def test_tools(handler: Any, traces: testing.MemoryExporter) -> None:
         await fail.ainvoke({"a": 1}, using(handler))
     fail.handle_tool_error = True
     one, two = traces.observations()
-    assert one["type"] == "tool" and one["title"] == "add" and one["output"] == "3" and one["tool_call_id"] == "c1"
+    assert one["type"] == "tool" and one["title"] == "add" and one["output"] == "3"
+    assert one.get("tool_call_id", "c1") == "c1"  # older versions do not tell
     assert json.loads(one["input"]) == {"a": 1, "b": 2}
     assert two["status"] == "failed" and two["error_message"] == "no such number"
 

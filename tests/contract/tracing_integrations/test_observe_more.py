@@ -38,6 +38,8 @@ async def test_helpers_of_responses(client: Any, aimock: AiMock, traces: testing
     class Place(pydantic.BaseModel):
         city: str
 
+    if not hasattr(client, "responses"):
+        pytest.skip("this version knows no Responses")
     aimock.on("hello", content='{"city": "Paris"}')
     parsed = await settled(client.responses.parse(model="gpt-5", input="hello", text_format=Place))
     assert parsed.output_parsed == Place(city="Paris")
@@ -150,6 +152,7 @@ def test_chunks_come_as_soon_as_they_are_there(upstream: Upstream, traces: testi
 def test_streams_and_what_they_said_are_freed(aimock: AiMock, traces: testing.MemoryExporter) -> None:
     aimock.on("hello", content="Hi there, my friend.", reasoning="A greeting it is.")
     client = tracing.observe_anthropic(anthropic.Anthropic(base_url=aimock.base("anthropic"), api_key="x"))
+    holds_itself = "_iterator" not in vars(anthropic.Stream)  # in older versions
     plain = {"model": "claude-test", "max_tokens": 10, "messages": HELLO}
     gc.collect()
     gc.disable()
@@ -162,6 +165,7 @@ def test_streams_and_what_they_said_are_freed(aimock: AiMock, traces: testing.Me
                     break
             stream.close()
             del stream
+            gc.collect() if holds_itself else None
             assert held() is None, "nothing that watches a stream holds it"
     finally:
         gc.enable()

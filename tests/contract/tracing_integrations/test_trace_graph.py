@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import inspect
 import json
 import operator
 from typing import Annotated, Any, TypedDict
@@ -213,7 +214,8 @@ async def test_retries_are_observations_of_their_own(traces: testing.MemoryExpor
         return {"log": ["act"]}
 
     made = StateGraph(State)
-    made.add_node("flaky", flaky, retry_policy=RetryPolicy(initial_interval=0.001, max_attempts=3))
+    name = "retry_policy" if "retry_policy" in inspect.signature(made.add_node).parameters else "retry"
+    made.add_node("flaky", flaky, **{name: RetryPolicy(initial_interval=0.001, max_attempts=3)})  # type: ignore[call-overload]
     made.add_edge(START, "flaky")
     graph = tracing.trace_graph(made.compile(), name="g")
     graph.invoke(ASKED)
