@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import json
 import re
+import subprocess
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+import httpx
 import pytest
 import yaml
 from scraped_host import Host, play, site_figures
@@ -137,9 +139,10 @@ def test_an_event_that_cannot_be_stored_is_an_alarm(host: Host, prometheus: Prom
 
 
 def test_both_addresses_show_the_same(host: Host) -> None:
-    import httpx
-
     page = httpx.get(f"{host.running['url']}/metrics", trust_env=False)
     assert page.status_code == 200
     names = set(re.findall(r"^# TYPE (\S+)", page.text, re.MULTILINE))
     assert names == set(re.findall(r"^# TYPE (\S+)", host.call("metrics").text, re.MULTILINE))
+    command = [program("promtool"), "check", "metrics"]
+    checked = subprocess.run(command, input=page.text, capture_output=True, text=True, timeout=30, check=False)
+    assert checked.returncode == 0, checked.stderr
