@@ -154,7 +154,7 @@ class Emitter:
         with self._lock:
             if self._own_loop is None:
                 self._own_loop = asyncio.new_event_loop()
-                threading.Thread(target=self._own_loop.run_forever, name="event handlers", daemon=True).start()
+                threading.Thread(target=run_loop, args=(self._own_loop,), name="event handlers", daemon=True).start()
             return self._own_loop
 
     def _end_loop(self) -> None:
@@ -170,6 +170,14 @@ class Emitter:
         self._own_loop = None
         for subscription, _ in self._subscriptions:
             subscription.forget()
+
+
+def run_loop(loop: asyncio.AbstractEventLoop) -> None:
+    """Runs a loop until it is stopped."""
+    try:
+        loop.run_forever()
+    finally:
+        loop.close()
 
 
 def wants(kinds: tuple[type[Event] | str, ...], event_type: type[Event]) -> bool:

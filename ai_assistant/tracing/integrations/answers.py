@@ -31,10 +31,14 @@ class Answer:
         """The answer so far."""
         raise NotImplementedError
 
+    def forget(self) -> None:
+        """Frees what was kept: the program may hold its stream long after its end."""
+
     @harmless
     def add(self, chunk: Any) -> None:
         """A chunk went by."""
-        self.read_chunk(chunk)
+        if not self.recording.span.ended:
+            self.read_chunk(chunk)
 
     def whole(self, response: Any) -> None:
         """The whole answer came at once."""
@@ -62,11 +66,13 @@ class Answer:
             self.recording.end(status="failed", output=self.output(), **self.columns(), **self.error)
         else:
             self.recording.end(output=self.output(), **self.columns())
+        self.forget()
 
     @harmless
     def failed(self, error: BaseException) -> None:
         """An exception came instead, or in the middle."""
         self.recording.end(error=error, output=self.output(), **self.columns())
+        self.forget()
 
     @harmless
     def dropped(self) -> None:
@@ -75,6 +81,7 @@ class Answer:
             self.completed()
         else:
             self.recording.end(status="cancelled", output=self.output(), **self.columns())
+            self.forget()
 
     def columns(self) -> dict[str, Any]:
         """What is known beside the output."""

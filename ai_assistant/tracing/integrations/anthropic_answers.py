@@ -55,6 +55,10 @@ class MessagesAnswer(Answer):
         """See Answer."""
         return self.message.value()
 
+    def forget(self) -> None:
+        """See Answer."""
+        self.message = Message()
+
     def _read_start(self, index: int, block: Any) -> None:
         if block.type == "thinking":
             self._thoughts += 1

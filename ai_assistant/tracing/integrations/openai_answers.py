@@ -33,6 +33,10 @@ class ChatAnswer(Answer):
         values = [message.value() for _, message in sorted(self.messages.items())]
         return values[0] if len(values) == 1 else values or None
 
+    def forget(self) -> None:
+        """See Answer."""
+        self.messages = {}
+
     def _read(self, answer: Any, part: str) -> None:
         self.model = getattr(answer, "model", None) or self.model
         usage = getattr(answer, "usage", None)
@@ -112,6 +116,10 @@ class ResponsesAnswer(Answer):
     def output(self) -> Any:
         """See Answer."""
         return self.message.value()
+
+    def forget(self) -> None:
+        """See Answer."""
+        self.message = Message()
 
     def _read_delta(self, kind: str, chunk: Any) -> None:
         if kind == "response.output_text.delta":

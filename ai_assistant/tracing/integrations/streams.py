@@ -2,6 +2,9 @@
 
 A stream stays the object that the SDK made: it only becomes an instance of a class derived from its own, which reads
 each chunk after the SDK and before the program. So helpers, `with`, `close` and `response` work as they did.
+
+A loop that is left ends the observation: most programs then drop the stream without a word. What a program reads of
+it later is not in the trace.
 """
 
 from __future__ import annotations

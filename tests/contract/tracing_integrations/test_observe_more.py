@@ -172,6 +172,22 @@ def test_streams_and_what_they_said_are_freed(aimock: AiMock, traces: testing.Me
     assert [row["status"] for row in traces.observations()] == ["completed", "cancelled"]
 
 
+def test_what_was_said_is_freed_at_the_end(upstream: Upstream, traces: testing.MemoryExporter) -> None:
+    client = tracing.observe_openai(openai.OpenAI(base_url=upstream.base, api_key="x", max_retries=0))
+    upstream.play("long", *[Delta(text="x" * 1000, reasoning="y" * 1000) for _ in range(100)], Finish())
+    stream = client.chat.completions.create(**asked("long"))
+    answer = stream._tracing_watch.answer  # type: ignore[attr-defined]
+    for count, _ in enumerate(stream):
+        if count == 99:
+            kept = answer.recording.span._reasoning
+            assert kept.chars == 100_000 and sum(map(len, kept._pieces)) == 51_200
+            assert len("".join(answer.messages[0].texts)) == 100_000
+    assert answer.messages == {} and answer.recording.span._reasoning is None
+    found = the_one(traces)
+    assert len(found["output"]) == 100_000 and len(found["reasoning"]) == 51_200
+    assert found["reasoning_chars"] == 100_000 and found["reasoning_truncated"] == 1
+
+
 def test_answers_that_make_no_sense_harm_nobody(
     upstream: Upstream, traces: testing.MemoryExporter, caplog: pytest.LogCaptureFixture
 ) -> None:

@@ -371,6 +371,19 @@ async def test_tokens_still_stream(asynchronous: bool, aimock: AiMock, traces: t
     assert [e["event"] for e in got] == [e["event"] for e in events]
 
 
+async def test_the_newer_ways_to_run(traces: testing.MemoryExporter) -> None:
+    graph = tracing.trace_graph(builder().compile(), name="g")
+    if not hasattr(graph, "stream_events"):
+        pytest.skip("this version has none")
+    assert list(graph.stream_events(ASKED, version="v3").values)[-1] == DONE
+    run = await graph.astream_events(ASKED, version="v3")
+    assert [values async for values in run.values][-1] == DONE
+    assert graph.invoke(ASKED, version="v2").value == DONE
+    assert traces.tree() == ["g", "  plan", "  act"] * 3
+    for root in (row for row in traces.observations() if row["title"] == "g"):
+        assert json.loads(root["output"]) == DONE and root["status"] == "completed"
+
+
 def test_settings_of_nodes(traces: testing.MemoryExporter) -> None:
     nodes: Any = {
         "plan": {"type": "agent", "name": "planner", "capture_input": False},
