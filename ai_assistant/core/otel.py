@@ -5,6 +5,7 @@ The names of the variables are OpenTelemetry's own (https://opentelemetry.io/doc
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Mapping
 from typing import Any, Final
 from urllib.parse import unquote, urlsplit
@@ -12,6 +13,8 @@ from urllib.parse import unquote, urlsplit
 import msgspec
 
 from ai_assistant.core.errors import ConfigError
+
+log = logging.getLogger("ai_assistant.otel")
 
 SERVICE: Final = "ai-assistant"
 VARIABLES: Final = {
@@ -78,7 +81,8 @@ def otel_config(given: Mapping[str, Any], key: str = "otel.{}") -> OtelConfig:
 
 
 def otel_of_environment(environ: Mapping[str, str]) -> dict[str, Any]:
-    """The values that OpenTelemetry's variables give. Raises ConfigError for a protocol that is not spoken here."""
+    """The values that OpenTelemetry's variables give: none, and a warning, where they ask for a protocol that is not
+    spoken here. They are meant for every program of a machine, and must not keep this one from starting."""
     if environ.get(DISABLED, "").strip().lower() == "true":
         return {}
     found: dict[str, Any] = {
@@ -88,7 +92,8 @@ def otel_of_environment(environ: Mapping[str, str]) -> dict[str, Any]:
         return {}
     protocol = environ.get(PROTOCOL, "").strip() or HTTP
     if protocol != HTTP:
-        raise ConfigError(PROTOCOL, f"only {HTTP} is spoken here, not {protocol!r}; its port is 4318 in most cases")
+        log.warning("%s is %r, but only %s is spoken here: nothing is sent", PROTOCOL, protocol[:40], HTTP)
+        return {}
     return found
 
 
