@@ -30,9 +30,9 @@ if TYPE_CHECKING:
     from ai_assistant.tracing.integrations.litellm import litellm_logger as litellm_logger
     from ai_assistant.tracing.integrations.openai import observe_openai as observe_openai
     from ai_assistant.tracing.integrations.tools import trace_tool as trace_tool
+    from ai_assistant.tracing.task_current import current_task as current_task
     from ai_assistant.tracing.task_errors import TaskCancelled as TaskCancelled
     from ai_assistant.tracing.task_errors import TaskFailed as TaskFailed
-    from ai_assistant.tracing.task_handle import current_task as current_task
     from ai_assistant.tracing.task_memory import recorded_tasks as recorded_tasks
     from ai_assistant.tracing.task_start import start_task as start_task
     from ai_assistant.tracing.task_start import task as task
@@ -48,7 +48,7 @@ _LAZY = {
     "observe_openai": "ai_assistant.tracing.integrations.openai",
     "TaskCancelled": "ai_assistant.tracing.task_errors",
     "TaskFailed": "ai_assistant.tracing.task_errors",
-    "current_task": "ai_assistant.tracing.task_handle",
+    "current_task": "ai_assistant.tracing.task_current",
     "recorded_tasks": "ai_assistant.tracing.task_memory",
     "start_task": "ai_assistant.tracing.task_start",
     "task": "ai_assistant.tracing.task_start",

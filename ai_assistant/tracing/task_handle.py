@@ -7,12 +7,12 @@ import logging
 import threading
 import uuid
 from collections.abc import Callable
-from contextvars import ContextVar
 from types import TracebackType
 from typing import Any, Final
 
 from ai_assistant.core.errors import ChatError
 from ai_assistant.core.task import Task as TaskRecord
+from ai_assistant.tracing import task_current
 from ai_assistant.tracing.forks import is_short_lived
 from ai_assistant.tracing.span import Span, leave
 from ai_assistant.tracing.task_errors import TaskCancelled, chat_error_of
@@ -36,8 +36,6 @@ ENDED: Final = "The program that ran this task has ended. What had arrived is ke
 STATES: Final = ("queued", "connecting", "retrying", "fallback", "waiting_tool", "restarting")
 """What `status` may say (the wire contract)."""
 RESULT_BYTES: Final = VALUE_BYTES
-
-CURRENT_TASK: ContextVar[Task | None] = ContextVar("ai_assistant_task", default=None)
 
 
 class Task:
@@ -108,8 +106,7 @@ class Task:
         """A step that has a name: `with task.tool("ocr") as tool:`. Several may be at work side by side."""
         name = words("name", name)
         call_id = words("tool_call_id", tool_call_id) if tool_call_id else f"call_{uuid.uuid4().hex[:24]}"
-        span = self._observation.child(name, "tool", input=arguments, tool_call_id=call_id)
-        return ToolRun(self, name, call_id, span, arguments)
+        return ToolRun(self, name, call_id, self._observation, arguments)
 
     def progress(self, done: float, total: float = 100.0, message: str | None = None) -> None:
         """How far the whole task is. On the wire it is `tool_progress` of a call whose id is the task's."""
@@ -213,7 +210,10 @@ class Task:
     def _announced(self) -> None:
         self._opened.wait(ANNOUNCE_S)
         if self._is_taken:
-            raise ValueError(f"task_id: {self.task_id} is the id of another task of {self.user}; choose a new UUID")
+            error = ValueError(f"task_id: {self.task_id} is the id of another task of {self.user}; choose a new UUID")
+            self._observation.fail(error)
+            self._ended.set()
+            raise error
 
     def __enter__(self) -> Task:
         if not self._begun:
@@ -222,11 +222,13 @@ class Task:
 
     def _enter(self) -> Task:
         self._observation.enter()
-        self._token = CURRENT_TASK.set(self)
+        self._token = task_current.CURRENT_TASK.set(self)
         return self
 
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, tb: TracebackType | None) -> bool:
-        self._leave()
+        token, self._token = self._token, None
+        task_current.leave(token)
+        leave(self.span)
         try:
             return self._end(error)
         finally:
@@ -245,15 +247,6 @@ class Task:
         self, kind: type[BaseException] | None, error: BaseException | None, tb: TracebackType | None
     ) -> bool:
         return self.__exit__(kind, error, tb)
-
-    def _leave(self) -> None:
-        token, self._token = self._token, None
-        if token is not None:
-            try:
-                CURRENT_TASK.reset(token)
-            except ValueError:  # entered in another context
-                CURRENT_TASK.set(None)
-        leave(self.span)
 
     def _end(self, error: BaseException | None) -> bool:
         """Says how it ended; whether the exception ends here."""
@@ -284,10 +277,16 @@ class Task:
             if self._cancelled_by is None:
                 self._cancelled_by = answer.removeprefix("by:")
                 if self._running is not None:
-                    self._running.get_loop().call_soon_threadsafe(self._running.cancel)
+                    self._cancel_running(self._running)
         elif not self.events.is_over:
             log.warning("task %s: nobody takes its events any more (%s); its work goes on", self.task_id, answer)
             self.events.give_up()
+
+    def _cancel_running(self, running: asyncio.Task[None]) -> None:
+        try:
+            running.get_loop().call_soon_threadsafe(running.cancel)
+        except RuntimeError:  # the loop was closed: nobody will come to the end of the work
+            self.events.end("cancelled", by=self._cancelled_by or THE_PROGRAM)
 
     def abandon(self) -> None:
         """See `streams.program.Producer`."""
@@ -296,8 +295,3 @@ class Task:
     def _on_open(self, answer: int | None) -> None:
         self._is_taken = answer == -2
         self._opened.set()
-
-
-def current_task() -> Task | None:
-    """The task whose `with` is the innermost one around this line, if any."""
-    return CURRENT_TASK.get()

@@ -21,6 +21,9 @@ SITE: Final = "memory"
 USER: Final = "you@example.com"
 """Who sees a task where the program does not say."""
 
+JOIN_S: Final = 0.02
+"""When deltas that are joined go out."""
+
 OnEvent = Callable[[dict[str, Any]], None]
 
 
@@ -69,6 +72,8 @@ class MemoryChannel:
         self._tasks = tasks
         self._producer = producer
         self._on_open = on_open
+        self._lock = threading.Lock()
+        self._timer: threading.Timer | None = None
 
     def open(self, message: bytes) -> bool:
         """See `Channel`."""
@@ -92,9 +97,17 @@ class MemoryChannel:
 
     def join(self) -> None:
         """See `Channel`."""
-        timer = threading.Timer(0.02, self._producer.flush_due)
-        timer.daemon = True
-        timer.start()
+        with self._lock:
+            if self._timer is None:
+                self._timer = threading.Timer(JOIN_S, self._due)
+                self._timer.daemon = True
+                self._timer.start()
+
+    def _due(self) -> None:
+        with self._lock:
+            self._timer = None
+        if self._producer.flush_due():
+            self.join()
 
     def leave(self) -> None:
         """See `Channel`."""

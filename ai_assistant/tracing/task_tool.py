@@ -8,7 +8,9 @@ from typing import TYPE_CHECKING, Any
 
 from ai_assistant.tracing.span import Span
 from ai_assistant.tracing.task_errors import TaskCancelled, shown_message
+from ai_assistant.tracing.task_observation import TaskObservation
 from ai_assistant.tracing.task_values import fitted, shortened
+from ai_assistant.tracing.tracer import NOTHING
 
 if TYPE_CHECKING:
     from ai_assistant.tracing.task_handle import Task
@@ -19,15 +21,17 @@ MESSAGE_BYTES = 2048
 class ToolRun:
     """`with task.tool("ocr") as tool:`; an exception makes it `tool_failed` and goes on. `result` is noted."""
 
-    def __init__(self, task: Task, name: str, call_id: str, span: Span, arguments: Any):
+    def __init__(self, task: Task, name: str, call_id: str, observation: TaskObservation, arguments: Any):
         """Made by `Task.tool`."""
         self.id = call_id
         """`tool_call_id` of its events."""
         self.name = name
-        self.span = span
+        self.span: Span = NOTHING
+        """Its observation, from the `with` on."""
         self.result: Any = None
         """What it found."""
         self._task = task
+        self._observation = observation
         self._arguments = arguments
         self._began = 0.0
 
@@ -40,6 +44,7 @@ class ToolRun:
 
     def __enter__(self) -> ToolRun:
         self._began = time.monotonic()
+        self.span = self._observation.child(self.name, "tool", input=self._arguments, tool_call_id=self.id)
         said = {} if self._arguments is None else {"arguments": fitted(self._arguments)[0]}
         self._task.events.send("tool_started", tool_call_id=self.id, name=self.name, **said)
         self.span.__enter__()

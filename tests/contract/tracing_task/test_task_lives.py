@@ -315,3 +315,40 @@ def test_many_tasks_of_one_program(tasks: Tasks, client: redis.Redis, open_task:
     for task in opened:
         assert check_promises(events_of(tasks, task.task.ref)).text == "".join(f"{n} " for n in range(50))
     assert client.zcard(names.ScopeKeys(SCOPE).workers) == 0
+
+
+async def test_a_coroutine_whose_id_is_taken_does_not_begin(tasks: Tasks, open_task: Open) -> None:
+    id_ = "5b3c5f6e-0000-4000-8000-000000000002"
+    first = open_task(task_id=id_)
+    async with first:
+        first.text("First.")
+
+    async def work(task: Any) -> None:
+        raise AssertionError("the work must not begin")
+
+    second = open_task(task_id=id_).run_in_background(work)
+    with pytest.raises(ValueError, match="is the id of another task"):
+        await second.announced()
+    assert await asyncio.to_thread(second.wait, 10)
+    assert await asyncio.to_thread(first.flush)
+    assert check_promises(events_of(tasks, first.task.ref)).text == "First."
+
+
+def test_a_loop_that_was_closed_keeps_no_task_open(tasks: Tasks, open_task: Open) -> None:
+    async def work(task: Any) -> None:
+        task.text("Half of it.")
+        await asyncio.sleep(60)
+
+    async def begin() -> Any:
+        task = await open_task().run_in_background(work).announced()
+        await asyncio.sleep(0.05)
+        return task
+
+    loop = asyncio.new_event_loop()
+    task = loop.run_until_complete(begin())
+    running = [each for each in asyncio.all_tasks(loop) if each.get_name() == f"task {task.task_id}"]
+    loop.close()
+    assert task.flush()
+    tasks.cancel(task.task.ref, USER)
+    assert wait_final(tasks, task.task.ref).status == "cancelled"
+    running[0]._log_destroy_pending = False  # type: ignore[attr-defined]  # as we made it
