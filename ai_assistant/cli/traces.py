@@ -86,6 +86,7 @@ async def work(config: HostConfig) -> None:
     await asyncio.to_thread(check_redis, url)
     database = await asyncio.to_thread(Database.open, config.database)
     consumers = TraceConsumers((url,), HostOpener(config, database))
+    consumers.serve((config.site,))
     stop_on_signals(consumers)
     try:
         print(f"Traces of {config.site} are stored.", flush=True)

@@ -113,6 +113,7 @@ async def consume(urls: tuple[str, ...]) -> None:
 
     consumers = TraceConsumers(urls, BenchOpener())
     stop_on_signals(consumers)
+    consumers.serve(await asyncio.get_running_loop().run_in_executor(None, bench.sites))
     log.info("the traces of all sites are stored")
     await consumers.run()
 

@@ -12,7 +12,7 @@ import os
 import socket
 import time
 import uuid
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Iterable
 from typing import Any, Final, Protocol
 
 import msgspec
@@ -68,10 +68,16 @@ class Consumer:
         self._is_busy = is_busy
         self._on_ended = on_ended
         self._stopping = asyncio.Event()
+        self._known: set[str] = set()
         self._sites: dict[str, SiteConsumer] = {}
         self._loops: dict[str, asyncio.Task[None]] = {}
         self._refused: dict[str, float] = {}
         self._producers = ProducerKeeper(self._client, units, self.id, options)
+
+    def serve(self, sites: Iterable[str]) -> None:
+        """Serves these, too, from the next look on: before the first trace of a site, it is known that it has a
+        consumer."""
+        self._known.update(sites)
 
     def stop(self) -> None:
         """Asks it to end after the batches that it has."""
@@ -113,7 +119,7 @@ class Consumer:
     async def _site_loop(self) -> None:
         while not self._stopping.is_set():
             members: Any = await self._client.smembers(SITES)  # type: ignore[misc]
-            for site in sorted(member.decode(errors="replace") for member in members):
+            for site in sorted(self._known | {member.decode(errors="replace") for member in members}):
                 self._serve(site)
             self.ready.set()
             await asyncio.sleep(self.options.sites_s)
@@ -140,6 +146,7 @@ class Consumer:
         if one.is_refused:
             self._refused[one.site] = time.monotonic() + self.options.refused_s
             del self._sites[one.site], self._loops[one.site]
+            await self._left(one)
 
     async def _beat_loop(self) -> None:
         while True:
@@ -175,12 +182,19 @@ class Consumer:
                 if one.is_open:
                     await self._producers.tend(one.site)
 
-    async def _close(self) -> None:
+    async def _left(self, one: SiteConsumer) -> bool:
+        """Takes this consumer off the site's lists, if Redis is there."""
         try:
-            for one in self._sites.values():
-                await one.intake.leave()
+            await one.intake.leave()
         except (RedisError, OSError) as error:
-            log.warning("the trace consumer could not sign off: %s", error)
+            log.warning("the consumer of traces could not sign off from %s: %s", one.site, error)
+            return False
+        return True
+
+    async def _close(self) -> None:
+        for one in self._sites.values():
+            if not await self._left(one):
+                break
         self._units.close()
         await self._client.aclose() if hasattr(self._client, "aclose") else await self._client.close()
         log.info("trace consumer %s has stopped", self.id)

@@ -163,7 +163,6 @@ class BatchStore:
         except Exception as error:  # noqa: BLE001  # whatever a host's database raises
             self._pass_on(error)
             event = piece.events[0]
-            log.error("event %d of %s cannot be stored: %s", event.number, piece.producer, words(error))
             await self._note_dead(piece, event)
             self._outcome.letters.append(event_letter(piece, event, error))
 

@@ -5,11 +5,12 @@ from __future__ import annotations
 import asyncio
 import logging
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Final
 
 from ai_assistant.core.errors import DoesNotExistError, ServiceUnavailableError
 from ai_assistant.traces.consumer_batch import BatchStore, Units
+from ai_assistant.traces.consumer_entry import words
 from ai_assistant.traces.consumer_options import ConsumerOptions
 from ai_assistant.traces.heartbeat import Served
 from ai_assistant.traces.intake import Backlog, Entry, Intake
@@ -63,15 +64,16 @@ class SiteConsumer:
         called again then."""
         self._has_own = True
         try:
-            while not self.is_open and not self._stopping.is_set():
-                await self._open()
-            if self.is_open and not self._stopping.is_set():
-                await self.intake.prepare()
-                await self.intake.forget_consumers()
             while not self._stopping.is_set():
-                entries = await self._next()
-                if entries:
+                if not self.is_open:
+                    await self._open()
+                elif not self.intake.is_ready:
+                    await self.intake.prepare()
+                elif entries := await self._next():
                     await self._store(entries)
+                else:
+                    # a stream that vanished may be that of a site which was removed: it must not come back by this
+                    self.is_open = self.intake.is_ready
         except DoesNotExistError as error:
             log.info("traces of %s are left to others: %s", self.site, error)
             self.is_refused = True
@@ -115,17 +117,22 @@ class SiteConsumer:
         took = time.monotonic() - began
         counts = result.counts(int(took * 1e6))
         await self.intake.settle(entries, result.letters, counts)
-        self._note(counts, len(result.letters), took)
+        self._note(counts, result.letters, took)
         if self._on_ended and result.ended:
             self._on_ended(self.site, result.ended)
         if self._is_busy():
             await asyncio.sleep(min(took, self._options.busy_pause_s))
 
-    def _note(self, counts: dict[str, int], dead: int, took: float) -> None:
+    def _note(self, counts: dict[str, int], letters: Sequence[Mapping[str, Any]], took: float) -> None:
+        if letters:
+            why = letters[-1]["error"][:300]
+            log.error(
+                "%d events of %s cannot be stored and are dead letters; the last: %s", len(letters), self.site, why
+            )
         served = self.served
         served.processed += counts["stored"]
         served.duplicates += counts["duplicates"]
-        served.dead_letters += dead
+        served.dead_letters += len(letters)
         served.failures += counts["failures"]
         served.batch_ms = round(took * 1000, 1)
         served.error = ""
@@ -134,9 +141,9 @@ class SiteConsumer:
     async def _away(self, error: Exception) -> None:
         """Waits before the database is tried again; longer each time."""
         self.served.failures += 1
-        self.served.error = " ".join(str(error).split())[:200] or type(error).__name__
+        self.served.error = words(error)[:200]
         if self._failed % LOG_EVERY == 0:
-            log.warning("traces of %s cannot be stored now, they wait in Redis: %s", self.site, error)
+            log.warning("traces of %s cannot be stored now, they wait in Redis: %s", self.site, words(error))
         pause = min(self._options.longest_pause_s, self._options.pause_s * 2 ** min(self._failed, 10))
         self._failed += 1
         try:

@@ -88,16 +88,20 @@ class Intake:
         self._client = client
         self._consumer = consumer
         self._options = options
+        self.is_ready = False
+        """Whether the stream has its group, as far as is known."""
         self._count = FIRST_COUNT
         self._cursor: Any = "0-0"
 
     async def prepare(self) -> None:
-        """Makes the stream and its group, which are there already in most cases."""
+        """Makes the stream and its group, which are there already in most cases; tidies the group up."""
         try:
             await self._client.xgroup_create(self.keys.events, GROUP, id="0", mkstream=True)
         except ResponseError as error:
             if "BUSYGROUP" not in str(error):
                 raise
+        await self._forget_consumers()
+        self.is_ready = True
 
     async def take(self, block_ms: int | None = None) -> list[Entry]:
         """Entries that nobody has read, waiting up to `block_ms` for the first."""
@@ -119,7 +123,7 @@ class Intake:
                 count=self._count,
             )
         except ResponseError as error:
-            await self._without_group(error)
+            self._without_group(error)
             return []
         self._cursor = reply[0]
         return self._measured(entries_of(reply[1]))
@@ -130,16 +134,16 @@ class Intake:
                 GROUP, self._consumer, {self.keys.events: after}, count=self._count, block=block_ms
             )
         except ResponseError as error:
-            await self._without_group(error)
+            self._without_group(error)
             return []
         rows = reply.values() if isinstance(reply, dict) else [stream[1] for stream in reply or ()]
         return self._measured([entry for row in rows for entry in entries_of(row)])
 
-    async def _without_group(self, error: ResponseError) -> None:
-        """Redis came back empty, or the stream was deleted while this waited."""
+    def _without_group(self, error: ResponseError) -> None:
+        """Redis came back empty, or the stream was deleted, perhaps while this waited."""
         if "NOGROUP" not in str(error) and "UNBLOCKED" not in str(error):
             raise error
-        await self.prepare()
+        self.is_ready = False
 
     def _measured(self, entries: list[Entry]) -> list[Entry]:
         """Sees to it that the next read is as large as a batch."""
@@ -176,7 +180,7 @@ class Intake:
         reply = await self._client.eval(PEEK, 2, self.keys.events, self.keys.dead)  # type: ignore[misc]
         return backlog_of(reply)
 
-    async def forget_consumers(self) -> None:
+    async def _forget_consumers(self) -> None:
         """Removes consumers from the group that have long been gone and left no entry behind."""
         for each in await self._client.xinfo_consumers(self.keys.events, GROUP):
             if not each["pending"] and each["idle"] > FORGOTTEN_MS:

@@ -162,6 +162,26 @@ async def test_a_site_with_a_key_that_is_no_stream_does_not_hold_the_others_up(
     sites.close()
 
 
+async def test_a_site_that_is_known_has_a_consumer_before_its_first_trace(
+    redis_url: str, sites: TraceSites, maker: Maker
+) -> None:
+    async with consuming(redis_url, sites) as consumer:
+        consumer.serve([SITE, "elsewhere.test"])
+        await until(lambda: beats(maker))
+        maker.send(maker.whole())
+        await until(lambda: sites.observations() == 1)
+    assert maker.client.keys("*elsewhere*") == []
+
+
+async def test_a_site_that_is_removed_leaves_nothing_behind(redis_url: str, sites: TraceSites, maker: Maker) -> None:
+    async with consuming(redis_url, sites):
+        maker.send(maker.whole())
+        await drained(maker)
+        sites.remove(SITE)
+        maker.client.delete(*maker.client.keys(f"*{SITE}*"))
+        await until(lambda: not maker.client.keys(f"*{SITE}*"))
+
+
 async def test_an_empty_redis_is_made_ready_again(redis_url: str, sites: TraceSites, maker: Maker) -> None:
     async with consuming(redis_url, sites):
         maker.send(maker.whole())
