@@ -269,7 +269,9 @@ class Worker:
     async def _recover(self) -> None:
         await self._queue.prepare()
         await self._queue.forget_consumers()
-        await recover_all(self._tools.sites, await site_names(self._sites), self._tasks)
+        names = await site_names(self._sites)
+        self._traces.serve(names)
+        await recover_all(self._tools.sites, names, self._tasks)
 
     async def _sweep_loop(self) -> None:
         while True:
