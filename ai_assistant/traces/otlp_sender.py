@@ -47,7 +47,8 @@ LOOK_S: Final = 1.0
 AWAY_S: Final = 5.0
 """How long to wait when a site's database is away."""
 LOG_S: Final = 60.0
-FLUSH_S: Final = 5.0
+FLUSH_S: Final = 3.0
+"""How long the last spans may take, and the last metrics, when the process ends."""
 
 
 class Units(Protocol):
@@ -127,18 +128,15 @@ class OtlpSender:
 
     async def run(self) -> None:
         """Sends until it is cancelled."""
-        try:
-            while True:
-                with contextlib.suppress(asyncio.TimeoutError):
-                    await asyncio.wait_for(self._some.wait(), LOOK_S)
-                    await asyncio.sleep(self._delay_s)
-                self._some.clear()
-                self._start()
-                if time.monotonic() >= self._metrics_at:
-                    self._metrics_at = time.monotonic() + METRICS_S
-                    await self._send_metrics()
-        finally:
-            await self._close()
+        while True:
+            with contextlib.suppress(asyncio.TimeoutError):
+                await asyncio.wait_for(self._some.wait(), LOOK_S)
+                await asyncio.sleep(self._delay_s)
+            self._some.clear()
+            self._start()
+            if time.monotonic() >= self._metrics_at:
+                self._metrics_at = time.monotonic() + METRICS_S
+                await self._send_metrics()
 
     def _start(self) -> list[asyncio.Task[None]]:
         """Begins to send what waits; each site's by itself, so that one that does not answer holds up no other."""
@@ -190,7 +188,11 @@ class OtlpSender:
         if not config.traces_url:
             return
         request = request_of(pairs, target.site, content=config.content, service=config.service)
-        result = await target.mailer.send(config.traces_url, TRACE_REQUEST, request, TRACE_RESPONSE)
+        try:
+            result = await target.mailer.send(config.traces_url, TRACE_REQUEST, request, TRACE_RESPONSE)
+        except asyncio.CancelledError:
+            self._give_up(len(pairs), "the process ends")
+            raise
         if result.ok:
             self.figures.rejected += result.rejected
             self.figures.sent += len(pairs) - result.rejected
@@ -236,16 +238,17 @@ class OtlpSender:
             log.error("OpenTelemetry: %d spans were not sent so far: %s", self.figures.dropped, why)
 
     async def finish(self) -> None:
-        """Sends what waits, and the last metrics; gives up after FLUSH_S."""
+        """Sends what waits, and the last metrics, as far as FLUSH_S allows; then closes what it holds. After `run`."""
         try:
             await asyncio.wait_for(self.flush(), FLUSH_S)
             await asyncio.wait_for(self._send_metrics(), FLUSH_S)
         except asyncio.TimeoutError:
-            self._give_up(self.queued, "the process ends")
-
-    async def _close(self) -> None:
-        for task in list(self._sending.values()):
+            if self.queued:
+                self._give_up(self.queued, "the process ends")
+        sending = list(self._sending.values())
+        for task in sending:
             task.cancel()
+        await asyncio.gather(*sending, return_exceptions=True)
         for _, target in self._targets.values():
             if target:
                 await target.mailer.close()

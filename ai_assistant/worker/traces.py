@@ -52,14 +52,9 @@ class TraceConsumers:
         sending = asyncio.create_task(self.supervisor.keep("OpenTelemetry", self.sender.run), name="OpenTelemetry")
         try:
             await asyncio.gather(*(consumer.run() for consumer in self.consumers))
-            await self.sender.finish()
         finally:
             await end_tasks([sending])
-
-    def serve(self, sites: Iterable[str]) -> None:
-        """Serves these sites before anybody has traced there, at the first Redis."""
-        for consumer in self.consumers[:1]:
-            consumer.serve(sites)
+            await self.sender.finish()
 
     def stop(self) -> None:
         """Asks them to end after the batches that they have."""

@@ -215,6 +215,7 @@ async def test_one_site_that_hangs_holds_up_no_other(sink: Sink) -> None:
         await until(lambda: sender.figures.sent == 2)
         running.cancel()
         await asyncio.wait([running])
+        await sender.finish()
 
 
 class PlainSites:
@@ -294,6 +295,19 @@ async def test_the_last_ones_go_out_before_the_process_ends(
         spans = stored(maker, sites, 3)
         await until(lambda: sites.observations() == 3)
     assert set(sink.spans) == set(spans)
+
+
+async def test_a_collector_that_hangs_keeps_no_process_from_ending(
+    redis_url: str, sites: TraceSites, maker: Maker, sink: Sink, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(otlp_sender, "FLUSH_S", 0.1)
+    sink.hold.clear()
+    async with storing(redis_url, sites) as sender:
+        stored(maker, sites, 3)
+        await until(lambda: sink.exports)
+        stored(maker, sites, 2)
+        await until(lambda: sender.queued == 2)
+    assert msgspec.to_builtins(sender.figures) == {"sent": 0, "dropped": 5, "rejected": 0}
 
 
 async def test_many_go_out_in_batches(redis_url: str, sites: TraceSites, maker: Maker, sink: Sink) -> None:

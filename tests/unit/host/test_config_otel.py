@@ -30,8 +30,8 @@ def test_nothing_is_sent_by_default(load: Load) -> None:
 
 
 def test_the_table(load: Load) -> None:
-    text = '[otel]\nendpoint = "http://c:4318"\nservice = "desk"\nheaders = { Authorization = "env:KEY" }\nmetrics = false\n'
-    found = load(text, KEY="Bearer x")
+    text = 'endpoint = "http://c:4318"\nservice = "desk"\nheaders = { Authorization = "env:KEY" }\nmetrics = false\n'
+    found = load("[otel]\n" + text, KEY="Bearer x")
     assert (found.traces_url, found.metrics_url) == ("http://c:4318/v1/traces", None)
     assert (found.headers, found.service, found.content) == ({"Authorization": "Bearer x"}, "desk", False)
 
