@@ -56,7 +56,7 @@ class Span:
     """One observation. End it with `end`, or use it in a `with`; what comes after its end changes nothing."""
 
     __slots__ = (
-        "_flushed", "_metadata", "_queued", "_reasoning", "_scores", "_sent", "_token",
+        "_flushed", "_metadata", "_queued", "_reasoning", "_scores", "_sent", "_status", "_token",
         "ended", "fields", "id", "parent_id", "state", "tracer",
     )  # fmt: skip
 
@@ -72,6 +72,8 @@ class Span:
         self.ended = False
         self._flushed = False
         self._queued = False
+        self._status: str | None = None
+        """What was said of its outcome so far."""
         self._token: Any = None
         self._reasoning: Reasoning | None = None
         self._metadata: dict[str, Any] | None = None
@@ -157,9 +159,8 @@ class Span:
             self.update(**values)
         last: dict[str, Any] = {"ended_at": self.tracer.clock() if at is None else at}
         if status is not None:
-            last["status"] = status if status in STATUSES else "completed"
-        elif "status" not in self.fields:
-            last["status"] = "completed"
+            self._status = status if status in STATUSES else None
+        last["status"] = self._status or "completed"
         self._close(last)
 
     def traceparent(self) -> str:
@@ -204,8 +205,7 @@ class Span:
         fields = self.fields
         if result is not None and "output" not in fields:
             self.payload(last, "output", result)
-        if "status" not in fields:
-            last["status"] = "completed"
+        last["status"] = self._status or "completed"
         self._close(last)
 
     def _close(self, last: dict[str, Any]) -> None:
@@ -249,6 +249,8 @@ class Span:
                 columns[column] = plain(column, value)
             else:
                 self._merge_metadata(columns, {name: value})
+        if "status" in columns:
+            self._status = columns["status"] if columns["status"] in STATUSES else None
         return columns
 
     def payload(self, columns: dict[str, Any], name: str, value: Any) -> None:

@@ -5,6 +5,7 @@ The same entries, in requests to `ai_assistant.api.ingest_traces`; a 200 means t
 
 from __future__ import annotations
 
+import logging
 import zlib
 from typing import TYPE_CHECKING, Any, Final
 from urllib.parse import urlsplit
@@ -25,6 +26,15 @@ COMPRESS: Final = 1024
 DENIED_S: Final = 30.0
 """How long to wait after a refusal that only an administrator can change."""
 
+class Quiet(logging.Filter):
+    """Keeps our deliveries, which come several times a second, out of what httpx tells a program's log at INFO."""
+
+    def filter(self, record: logging.LogRecord) -> bool:
+        """False for a request of ours."""
+        return PATH not in record.getMessage()
+
+
+_quiet = Quiet()
 _encode = msgspec.msgpack.Encoder().encode
 
 
@@ -73,6 +83,7 @@ class HttpSink:
         if self._client is None:
             import httpx
 
+            logging.getLogger("httpx").addFilter(_quiet)
             headers = {
                 "Authorization": f"token {self._api_key}",
                 "Content-Type": CONTENT_TYPE,

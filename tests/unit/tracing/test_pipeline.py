@@ -226,6 +226,16 @@ def test_what_cannot_be_encoded_is_sent_as_text(sink, use):
     assert row["model"].startswith("<object object")
 
 
+def test_a_failure_that_was_told_of_stays_one(sink, use):
+    client = use()
+    span = tracing.start_span("s")
+    span.fail(ValueError("bad"))
+    assert client.flush(5)
+    span.end()
+    assert client.flush(5)
+    assert sink.events[-1].fields["status"] == "failed"
+
+
 def test_after_shutdown_nothing_hangs(sink, use):
     client = use()
     with tracing.span("s"):
