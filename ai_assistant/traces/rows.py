@@ -90,15 +90,29 @@ TRACE_CHECKS: Final[dict[str, Check]] = {
 """What each field of an event goes through; it gives the value to store, or raises StoreError."""
 
 
+MAX_WRITTEN: Final = 10_000
+"""Combinations of columns that are remembered."""
+
+
 class Letters:
     """The letters of a table's columns, both ways."""
 
-    __slots__ = ("column", "letter")
+    __slots__ = ("_written", "column", "letter")
 
     def __init__(self, table: str):
         pairs = [(entry[0], entry[2:]) for entry in table.split("|")]
         self.column = dict(pairs)
         self.letter = {column: letter for letter, column in pairs}
+        self._written: dict[tuple[str, ...], str] = {}
+
+    def written(self, columns: tuple[str, ...]) -> str:
+        """The letters of these columns, in order. Most events say the same ones: they are put together once."""
+        found = self._written.get(columns)
+        if found is None:
+            found = "".join(sorted(self.letter[column] for column in columns))
+            if len(self._written) < MAX_WRITTEN:
+                self._written[columns] = found
+        return found
 
 
 OBSERVATION_LETTERS: Final = Letters(_OBSERVATION_LETTERS)
@@ -119,11 +133,13 @@ def read_stamps(text: str | None, letters: Letters) -> dict[str, int]:
 
 def write_stamps(stamps: Mapping[str, int], letters: Letters) -> str:
     """The text that `read_stamps` reads: the same for the same stamps, in whatever order they are."""
-    groups: dict[int, str] = {}
-    letter = letters.letter
+    groups: dict[int, list[str]] = {}
     for column, stamp in stamps.items():
-        groups[stamp] = groups.get(stamp, "") + letter[column]
-    return ";".join(f"{stamp:x}:{''.join(sorted(names))}" for stamp, names in sorted(groups.items()))
+        if stamp in groups:
+            groups[stamp].append(column)
+        else:
+            groups[stamp] = [column]
+    return ";".join(f"{stamp:x}:{letters.written(tuple(names))}" for stamp, names in sorted(groups.items()))
 
 
 class Change:

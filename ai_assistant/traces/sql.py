@@ -108,6 +108,19 @@ class TraceSql(ABC):
         to_moment = self.to_moment
         return tuple(to_moment(value) if name in TIMES and value is not None else value for name, value in row.items())
 
+    def with_moments(self, columns: Sequence[str], rows: Sequence[tuple[Any, ...]]) -> list[tuple[Any, ...]]:
+        """Rows of these columns as the database wants them."""
+        to_moment = self.to_moment
+        at = [index for index, name in enumerate(columns) if name in TIMES]
+        found = []
+        for row in rows:
+            values = list(row)
+            for index in at:
+                if values[index] is not None:
+                    values[index] = to_moment(values[index])
+            found.append(tuple(values))
+        return found
+
     def select(self, kind: str, columns: Sequence[str], where: str, values: Sequence[Any] = ()) -> list[dict[str, Any]]:
         """Rows of one table."""
         return self.dicts(kind, columns, self.read(self.query(kind, columns, where), values))

@@ -84,11 +84,11 @@ class TraceWriting:
         groups: dict[tuple[str, ...], list[tuple[Any, ...]]] = {}
         for name, row in rows:
             full = {**standard, **sql.stored(kind, row), "name": name}
-            groups.setdefault(tuple(full), []).append(sql.values(full))
+            groups.setdefault(tuple(full), []).append(tuple(full.values()))
         once = MADE_ONCE if kind == "observation" else MADE_ONCE - {"user", "owner"}
         for columns, group in groups.items():
             changed = [name for name in columns if name not in once and (name != "owner" or "user" in columns)]
-            sql.insert(kind, columns, group, sql.replace(changed))
+            sql.insert(kind, columns, sql.with_moments(columns, group), sql.replace(changed))
 
     def _put_tags(self, tags: Mapping[str, Sequence[str]]) -> None:
         """Replaces the tags of these traces."""
