@@ -56,6 +56,11 @@ class TraceConsumers:
             await end_tasks([sending])
             await self.sender.finish()
 
+    def serve(self, sites: Iterable[str]) -> None:
+        """Serves these sites before anybody has traced there, at the first Redis."""
+        for consumer in self.consumers[:1]:
+            consumer.serve(sites)
+
     def stop(self) -> None:
         """Asks them to end after the batches that they have."""
         for consumer in self.consumers:
