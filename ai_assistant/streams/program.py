@@ -13,7 +13,7 @@ import socket
 import threading
 import time
 import uuid
-from collections import deque
+from collections import Counter, deque
 from typing import Final, Protocol
 
 import msgspec
@@ -81,6 +81,9 @@ class Program:
         self._joining: dict[int, Producer] = {}
         self._thread: threading.Thread | None = None
         self._beat_at = 0.0
+        self._published: Counter[str] = Counter()
+        """Events that are not in the scope's totals yet, by type."""
+        self._booked_at = 0.0
         self._is_silent = False
         """Whether the last heartbeat failed."""
 
@@ -166,6 +169,8 @@ class Program:
             self._joining.update(held)
         if self._producers and time.monotonic() - self._beat_at >= self._beat_s:
             self._beat()
+        if self._published and (not self._producers or time.monotonic() - self._booked_at >= self._beat_s):
+            self._book()
         return True
 
     def _next(self) -> list[Emission | Command] | None:
@@ -193,6 +198,8 @@ class Program:
         answers = self._sender.send(batch)
         for item, answer in zip(batch, answers, strict=True):
             self.given_up += answer is None or answer < 0
+            if answer == 1 and isinstance(item, Emission):
+                self._published[item.type] += 1
             if item.done:
                 try:
                     item.done(answer)
@@ -203,6 +210,16 @@ class Program:
             self._sending = 0
             self._bytes -= sum(map(size_of, batch))
             self._lock.notify_all()
+
+    def _book(self) -> None:
+        """Adds what was published to the scope's totals (`totals.py`)."""
+        self._booked_at = time.monotonic()
+        published, self._published = self._published, Counter()
+        grown = [item for type_, count in published.items() for item in (f"events|{type_}", count)]
+        try:
+            self._sender.run(scripts.COUNT, [self.keys.totals], grown)
+        except (RedisError, OSError):
+            self._published.update(published)  # the next event meets and reports the same failure
 
     def _beat(self) -> None:
         try:

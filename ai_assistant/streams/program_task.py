@@ -67,7 +67,7 @@ class ProgramTask:
                 prefix=self._prefix,
                 suffix=self._suffix,
                 done=self._sent,
-                type=type_,
+                type="tool" if type_.startswith("tool_") else type_,
             )
         )
 

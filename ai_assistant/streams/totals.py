@@ -21,8 +21,8 @@ PUBLISH_S: Final = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0
 """Buckets of a round trip to Redis, in seconds."""
 MICRO: Final = 1_000_000
 """Redis adds whole numbers: sums are kept in microseconds."""
-EVENT_TYPES: Final = ("status", "reasoning", "text", "tool_call")
-"""Events that a worker publishes beside the one that ends a task."""
+EVENT_TYPES: Final = ("status", "reasoning", "text", "tool_call", "tool", "data")
+"""Events that are published beside those that begin and end a task; `tool`: all of a tool that the server runs."""
 REJECTIONS: Final = {-1: "unknown", -2: "stale", -3: "skipped", -4: "refused"}
 """The publisher's answers to an event that was not taken (`publisher.py`)."""
 

@@ -23,7 +23,7 @@ from ai_assistant.tracing.typed_events import (
     ToolStarted,
 )
 from tests.contract.tracing_task.conftest import Open
-from tests.kit import SCOPE, USER, check_promises, events_of
+from tests.kit import SCOPE, USER, check_promises, events_of, wait_until
 
 FRAME = ("v", "gen", "seq", "ts", "elapsed_ms", "task_id", "trace_id", "text", "partial")
 
@@ -89,8 +89,18 @@ def test_it_runs_at_once_and_is_no_worker_of_the_queue(tasks: Tasks, client: red
         assert client.zcard(names.ScopeKeys(SCOPE).open) == 1
     told(tasks, task)
     assert client.zcard(names.ScopeKeys(SCOPE).open) == 0
-    totals = client.hgetall(names.ScopeKeys(SCOPE).totals)
-    assert totals == {b"accepted": b"1", b"ended|completed|": b"1"}
+
+
+def test_its_events_are_counted(tasks: Tasks, client: redis.Redis, open_task: Open) -> None:
+    with open_task() as task:
+        with task.tool("ocr") as tool:
+            tool.progress(1, 2)
+        task.event("total", 1)
+        task.text("Fine.")
+    told(tasks, task)
+    counted = {"accepted": 1, "ended|completed|": 1, "events|tool": 3, "events|data": 1, "events|text": 1}
+    expected = {name.encode(): str(count).encode() for name, count in counted.items()}
+    wait_until(lambda: client.hgetall(names.ScopeKeys(SCOPE).totals) == expected)
 
 
 def test_an_exception_ends_it_and_goes_on(tasks: Tasks, open_task: Open) -> None:
