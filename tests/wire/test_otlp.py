@@ -42,7 +42,7 @@ def export(trace: str, *, parent: str = "", question: str = "hi", **attributes: 
             span_id=bytes.fromhex(span_id),
             parent_span_id=bytes.fromhex(above),
             name=name,
-            start_time_unix_nano=now,
+            start_time_unix_nano=now + (1_000_000 if above else 0),
             end_time_unix_nano=now + 50_000_000,
         )
         if above:
