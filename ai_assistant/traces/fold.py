@@ -16,6 +16,7 @@ from ai_assistant.core.check import shown
 from ai_assistant.core.trace_event import OBSERVATION_KINDS, PRODUCER_KINDS, TraceEvent
 from ai_assistant.traces import values
 from ai_assistant.traces.places import dropped_places
+from ai_assistant.traces.pricing import cost_of
 from ai_assistant.traces.ranges import MAX_NUMBER
 from ai_assistant.traces.rows import OBSERVATION_CHECKS, RUNNING_STAMP, TRACE_CHECKS, Change, Check
 from ai_assistant.traces.values import StoreError
@@ -128,6 +129,8 @@ def _completed(event: TraceEvent, said: dict[str, Any]) -> dict[str, Any]:
     if kind in ("end", "whole"):
         said.setdefault("status", "completed")
         said.setdefault("ended_at", event.at)
+        if (cost := cost_of(said)) is not None:
+            said["cost"] = cost
     return said
 
 

@@ -56,7 +56,7 @@ class Span:
     """One observation. End it with `end`, or use it in a `with`; what comes after its end changes nothing."""
 
     __slots__ = (
-        "_flushed", "_metadata", "_queued", "_reasoning", "_scores", "_sent", "_status", "_token",
+        "_flushed", "_metadata", "_model", "_queued", "_reasoning", "_scores", "_sent", "_status", "_token",
         "ended", "fields", "id", "parent_id", "state", "tracer",
     )  # fmt: skip
 
@@ -72,6 +72,8 @@ class Span:
         self.ended = False
         self._flushed = False
         self._queued = False
+        self._model: dict[str, Any] | None = None
+        """Model and provider, once they are known: said again with the tokens, which have a price only together."""
         self._status: str | None = None
         """What was said of its outcome so far."""
         self._token: Any = None
@@ -209,6 +211,8 @@ class Span:
         self._close(last)
 
     def _close(self, last: dict[str, Any]) -> None:
+        if self._model is not None:
+            last |= {name: value for name, value in self._model.items() if name not in self.fields}
         if self._reasoning is not None:
             last |= self._reasoning.columns()
         fields = self.fields
@@ -249,6 +253,8 @@ class Span:
                 columns[column] = plain(column, value)
             else:
                 self._merge_metadata(columns, {name: value})
+        if "model" in columns:
+            self._model = {name: columns[name] for name in ("model", "provider") if name in columns}
         if "status" in columns:
             self._status = columns["status"] if columns["status"] in STATUSES else None
         return columns
