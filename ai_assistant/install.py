@@ -7,6 +7,7 @@ import frappe
 from ai_assistant.core.settings import Settings
 
 ROLES = ("AI User", "AI Manager", "AI Trace Reviewer")
+SETTINGS = "AI Assistant Settings"
 MADE_ROLES = "ai_assistant_made_roles"
 """The site-wide default that says which of the roles this app made: `uninstall.py` takes away no others."""
 
@@ -39,9 +40,20 @@ def made_roles():
     return json.loads(frappe.db.get_global(MADE_ROLES) or "[]")
 
 
+def trace_by_default():
+    """Gives settings that were stored before there were traces the defaults of the new checks, as a patch. Frappe reads
+    a check that a single DocType has not stored as off, and the next save of the form would make it so."""
+    stored = frappe.db.get_singles_dict(SETTINGS)
+    if not stored:  # none was ever saved: then all the defaults hold
+        return
+    for name in ("trace_chats", "trace_content"):
+        if name not in stored:
+            frappe.db.set_single_value(SETTINGS, name, 1)
+
+
 def fill_settings():
     """Writes the built-in system prompts into the settings, where an admin finds and changes them."""
-    settings = frappe.get_single("AI Assistant Settings")
+    settings = frappe.get_single(SETTINGS)
     if settings.modes:
         return
     for name, mode in Settings().modes.items():

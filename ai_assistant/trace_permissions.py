@@ -9,7 +9,7 @@ Nobody can share a trace.
 import frappe
 from frappe.model.db_query import DatabaseQuery
 
-from ai_assistant.core.session import ADMINISTRATOR, REVIEWER_ROLE
+from ai_assistant.core.session import ADMINISTRATOR, OPERATOR_ROLE, REVIEWER_ROLE
 from ai_assistant.permissions import NONE, quoted, without_percent
 
 TRACE = "AI Trace"
@@ -53,11 +53,10 @@ def of_visible_traces(column, user):
 def has_trace_permission(doc, ptype=None, user=None):
     """Whether `user` may touch this AI Trace."""
     user = user or frappe.session.user
-    if is_reviewer(user):
-        return True
     # a document may come from the browser, and name anybody: what is stored counts
     stored = frappe.db.get_value(TRACE, doc.name, "user") if doc.name else None
-    return stored == user
+    # as the endpoint has it (`core.trace_service.may_delete`): reviewing is reading
+    return stored == user or (is_operator(user) if ptype == "delete" else is_reviewer(user))
 
 
 def has_observation_permission(doc, ptype=None, user=None):
@@ -81,3 +80,8 @@ def may_read_trace(trace, user):
 def is_reviewer(user):
     """Whether `user` sees everybody's traces."""
     return user == ADMINISTRATOR or REVIEWER_ROLE in frappe.get_roles(user)
+
+
+def is_operator(user):
+    """Whether `user` runs the site: may delete what they may not read."""
+    return user == ADMINISTRATOR or OPERATOR_ROLE in frappe.get_roles(user)

@@ -108,6 +108,11 @@ class TraceUpkeep(Protocol):
         below `max_bytes`."""
         ...
 
+    def forget_producers(self, *, before: int, limit: int) -> int:
+        """Removes what is known of producers that have said goodbye, were not heard since `before` and miss nothing;
+        gives how many. One with a dead letter stays: its event may still be stored, and would stand for a gap then."""
+        ...
+
     def size(self) -> int:
         """Bytes that traces and observations take in the database, by its own figures."""
         ...

@@ -22,7 +22,7 @@ class Retention:
     async def run(self) -> None:
         """Until it is cancelled."""
         pause = FIRST_S
-        while not self._policy.keeps_all:
+        while True:
             await asyncio.sleep(pause)
             await asyncio.to_thread(enforce, self._opener, self._site, self._policy)
             pause = CHECK_S

@@ -18,6 +18,8 @@ log = logging.getLogger("ai_assistant.traces")
 
 PIECE: Final = 200
 """Traces that one unit of work deletes."""
+PRODUCER_DAYS: Final = 30
+"""What is known of a producer stays so long after its last word, when all that it has sent is here."""
 DAY_S: Final = 86_400
 CHECK_S: Final = 300.0
 """How often it is looked, where a process does it all the time."""
@@ -50,10 +52,8 @@ def enforce(
     clock: Callable[[], float] = time.time,
 ) -> int:
     """Deletes what is to go, for at most `limit_s` seconds; gives the number of traces. The next run goes on."""
-    if policy.keeps_all:
-        return 0
     deleted, end = 0, time.monotonic() + limit_s
-    while time.monotonic() < end:
+    while not policy.keeps_all and time.monotonic() < end:
         with opener.open(site) as access:
             names = access.traces.expired(
                 before=policy.before(clock()), max_bytes=policy.max_bytes or None, limit=piece
@@ -64,4 +64,14 @@ def enforce(
             break
     if deleted:
         log.info("retention: %d traces of %s deleted", deleted, site)
+    forget_producers(opener, site, int((clock() - PRODUCER_DAYS * DAY_S) * 1_000_000), end, piece)
     return deleted
+
+
+def forget_producers(opener: SiteOpener, site: str, before: int, end: float, piece: int = PIECE) -> None:
+    """Removes what is known of producers that are done since `before` (epoch microseconds), until `end` (monotonic)."""
+    while time.monotonic() < end:
+        with opener.open(site) as access:
+            found = access.traces.forget_producers(before=before, limit=piece)
+        if found < piece:
+            return

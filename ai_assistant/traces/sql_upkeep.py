@@ -53,6 +53,19 @@ class TraceUpkeeping:
             surplus -= size or 0
         return oldest if len(oldest) > len(names) else names
 
+    def forget_producers(self, *, before: int, limit: int) -> int:
+        """The longest silent first."""
+        sql = self._sql
+        done = "ended = 1 AND missing_count = 0 AND dead_count = 0"
+        where = f"heard_at < {sql.mark} AND {done} ORDER BY heard_at LIMIT {int(limit)}"
+        names = [row["name"] for row in sql.select("producer", ("name",), where, [sql.to_moment(before)])]
+        count = 0
+        for piece in chunks(names):
+            # a writer may have come between
+            where = f"name IN ({sql.marks(len(piece))}) AND {done}"
+            count += sql.write(f"DELETE FROM {sql.tables['producer']} WHERE {where}", piece)
+        return count
+
     def size(self) -> int:
         """By what each trace is reckoned to take. A database's own figures would go down long after a deletion, or
         never: whoever went by them would delete everything."""

@@ -5,6 +5,8 @@ from frappe import _
 from frappe.model.document import Document
 from frappe.utils import add_days, now_datetime
 
+from ai_assistant.trace_looks import note_look
+
 BATCH = 50
 """Old traces that are deleted in one transaction."""
 KEPT_OF_DELETED = ("status", "user", "started_at", "ended_at", "duration_ms", "observation_count", "error_count")
@@ -22,6 +24,12 @@ class AITrace(Document):
 
     no_feed_on_delete = True
     """That a trace was deleted is no activity for others to read about (v15 `model/delete_doc.py`)."""
+
+    def apply_fieldlevel_read_permissions(self):
+        """Called where the document is about to be given to somebody, by the form and over REST (v15
+        `desk/form/load.py`, `api/v1.py`, `client.py`): a look, that is recorded where it is somebody else's."""
+        super().apply_fieldlevel_read_permissions()
+        note_look(self.name)
 
     def on_trash(self):
         """Everything of the trace goes with it."""
