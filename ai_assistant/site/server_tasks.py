@@ -6,6 +6,7 @@ Found by `tracing.task_home` where a site is open.
 from __future__ import annotations
 
 import functools
+import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
@@ -22,6 +23,8 @@ from ai_assistant.tracing import state
 from ai_assistant.tracing.task_home import Home, redis_home
 
 SERVICE = "frappe"
+_beginning = threading.Lock()
+"""Of two threads of a web server that open their first task at once, one begins to trace."""
 
 
 def home() -> Home:
@@ -37,8 +40,12 @@ def begin_tracing() -> None:
     """Traces this process from its first task on, unless it does so already, was told not to, or the site wants none
     (AI Assistant Settings). Each trace goes to the site that is open then."""
     state.active()  # the environment may say something
-    if state.client() is not None:
-        return
+    with _beginning:
+        if state.client() is None:
+            _begin_tracing()
+
+
+def _begin_tracing() -> None:
     settings = SiteStores(with_keys=False).settings()
     if not settings.trace_chats:
         return

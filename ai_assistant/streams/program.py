@@ -6,7 +6,6 @@ is given up, since an event that is missing would be a gap that no client could 
 
 from __future__ import annotations
 
-import atexit
 import logging
 import os
 import socket
@@ -60,7 +59,7 @@ class Producer(Protocol):
 
 
 class Program:
-    """All tasks that this process runs in one scope. Use `program_of`."""
+    """All tasks that this process runs in one scope. Use `programs.program_of`."""
 
     def __init__(self, url: str, scope: str, *, beat_s: float = BEAT_S, outage_s: float = OUTAGE_S):
         """`outage_s`: seconds that events wait for Redis, counted from the first failure."""
@@ -277,35 +276,3 @@ def size_of(item: Emission | Command) -> int:
     if isinstance(item, Emission):
         return len(item.message) + EMISSION_BYTES
     return sum(len(arg) for arg in item.args if isinstance(arg, bytes)) + EMISSION_BYTES
-
-
-_programs: dict[tuple[str, str], Program] = {}
-_lock = threading.Lock()
-
-
-def program_of(url: str, scope: str) -> Program:
-    """This process's publisher for a scope of that Redis."""
-    with _lock:
-        found = _programs.get((url, scope))
-        if found is None:
-            found = _programs[url, scope] = Program(url, scope)
-        return found
-
-
-def end_all(timeout: float = 5.0) -> None:
-    """Ends the tasks of this process, whose end it is, and delivers what waits."""
-    deadline = time.monotonic() + timeout
-    for program in list(_programs.values()):
-        program.end(max(0.0, deadline - time.monotonic()))
-
-
-def forget_all() -> None:
-    """In the child of a fork: tasks and connections are the parent's."""
-    global _lock
-    _lock = threading.Lock()
-    _programs.clear()
-
-
-atexit.register(end_all)
-if hasattr(os, "register_at_fork"):
-    os.register_at_fork(after_in_child=forget_all)

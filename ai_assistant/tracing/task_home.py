@@ -76,8 +76,8 @@ def redis_home(url: str, site: str, scope: str, **fields: Any) -> Home:
         raise ValueError("redis_url: must begin with redis://, rediss:// or unix://")
 
     def channel(producer: Any, on_open: Callable[[int | None], None]) -> Channel:
-        from ai_assistant.streams.program import program_of
         from ai_assistant.streams.program_task import ProgramTask
+        from ai_assistant.streams.programs import program_of
 
         _mind_forks()
         return ProgramTask(program_of(url, scope), producer, on_open)
@@ -88,7 +88,7 @@ def redis_home(url: str, site: str, scope: str, **fields: Any) -> Home:
 @functools.lru_cache(maxsize=1)
 def _mind_forks() -> None:
     """Children of multiprocessing and Celery end their tasks too: see `forks`."""
-    from ai_assistant.streams.program import end_all
+    from ai_assistant.streams.programs import end_all
 
     if hasattr(os, "register_at_fork"):
         os.register_at_fork(before=lambda: register_ends(end_all))

@@ -201,8 +201,8 @@ def test_a_killed_program_is_noticed_by_whoever_reads(redis_url: str, program: S
 
 def test_a_living_program_is_left_alone_though_it_says_nothing(redis_url: str, program: Start) -> None:
     task_id = told(program("hang"))
-    reader = tasks_at(redis_url, dead_after_ms=2_000)
-    for _ in range(40):
+    reader = tasks_at(redis_url, dead_after_ms=3_000)
+    for _ in range(45):
         assert reader.get(ref_of(task_id)).status == "running"
         threading.Event().wait(0.1)
 
