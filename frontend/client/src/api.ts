@@ -2,6 +2,7 @@
 import type { EventPage, Timings, Usage, WireToolCall } from "./events.ts";
 import type { Http } from "./http.ts";
 import type { TaskError, TaskStatus } from "./state.ts";
+import type { DeadLetter, PayloadField, TraceTree } from "./traces.ts";
 
 export type Mode = "ask" | "agent";
 
@@ -160,6 +161,27 @@ export class Api {
 
   status(): Promise<Record<string, unknown>> {
     return this.#read("status");
+  }
+
+  /** A trace with its observations in the order of their tree; somebody else's is noted as looked at. */
+  getTrace(trace: string): Promise<TraceTree> {
+    return this.#read("get_trace", { trace });
+  }
+
+  /** One payload of an observation, or of the trace where `span` is empty; null where it has none. */
+  async getTracePayload(trace: string, span: string, field: PayloadField): Promise<string | null> {
+    const args = { trace, span: span || undefined, field };
+    return (await this.#read<{ text: string | null }>("get_trace_payload", args)).text;
+  }
+
+  /** The newest ones first; `before` is the id of the last one of the page before. */
+  async getDeadLetters(args: { limit?: number; before?: string } = {}): Promise<DeadLetter[]> {
+    return (await this.#read<{ dead_letters: DeadLetter[] }>("get_dead_letters", args)).dead_letters;
+  }
+
+  /** Puts those, or all, on their way once more; gives how many. */
+  async retryDeadLetters(ids?: string[]): Promise<number> {
+    return (await this.http.call<{ retried: number }>(`${METHODS}retry_dead_letters`, { ids })).retried;
   }
 
   /** Frappe's own methods for sessions. */

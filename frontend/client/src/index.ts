@@ -36,6 +36,16 @@ export { SocketIoTransport } from "./socketio.ts";
 export type { DataItem, Notice, Phase, TaskError, TaskState, TaskStatus, ToolCall } from "./state.ts";
 export { hasGap, initialState, isEnded } from "./state.ts";
 export type { SubjectFilter } from "./subjects.ts";
+export type {
+  DeadLetter,
+  Observation,
+  ObservationType,
+  PayloadField,
+  Trace,
+  TraceFigures,
+  TraceStatus,
+  TraceTree,
+} from "./traces.ts";
 export type { Transport, TransportHandlers, TransportState } from "./transport.ts";
 export { EVENT_NAME, NoTransport } from "./transport.ts";
 export type { Turn, TurnStatus } from "./turn.ts";

@@ -8,13 +8,28 @@ export interface Frappe {
   route_flags: { replace_route?: boolean };
   get_route(): string[];
   set_route(...route: string[]): unknown;
-  utils: { set_title(title: string): void };
+  utils: { set_title(title: string): void; escape_html(text: string): string };
+  ui: { Dialog: new (options: DialogOptions) => DeskDialog };
   breadcrumbs: { add(module: string): void };
   ai_assistant?: unknown;
   db: {
     get_list(doctype: string, args: Record<string, unknown>): Promise<Record<string, unknown>[]>;
   };
   user: { has_role(role: string | string[]): boolean };
+}
+
+export interface DialogOptions {
+  /** HTML. */
+  title: string;
+  size?: "small" | "large" | "extra-large";
+  on_hide?: () => void;
+}
+
+/** A dialog, with the little of jQuery that is used of it. */
+export interface DeskDialog {
+  $body: { append(element: HTMLElement): unknown };
+  $wrapper: { remove(): unknown };
+  show(): void;
 }
 
 /** A page made by `frappe.ui.make_app_page`. */

@@ -7,6 +7,10 @@ import { DeskChat } from "./chat.ts";
 import { deskClient } from "./client.ts";
 import type { DeskPage } from "./frappe.ts";
 import { installDeskTheme } from "./theme.ts";
+import { showTrace } from "./trace.ts";
+import "./trace-dead-letters.ts";
+import type { AiDeadLetters } from "./trace-dead-letters.ts";
+import { showObservation } from "./trace-observation.ts";
 import { showMessage, showTranscript } from "./transcript.ts";
 
 /** An element that asks `model` when its `run` is called. */
@@ -17,6 +21,13 @@ function modelTest(model: string): AiModelTest {
   return element;
 }
 
+/** An element that lists dead letters when its `load` is called. */
+function deadLetters(): AiDeadLetters {
+  const element = document.createElement("ai-dead-letters") as AiDeadLetters;
+  element.client = deskClient();
+  return element;
+}
+
 setTranslator((text, values) => __(text, values));
 installDeskTheme();
 frappe.ai_assistant = {
@@ -24,4 +35,7 @@ frappe.ai_assistant = {
   modelTest,
   showTranscript,
   showMessage,
+  showTrace,
+  showObservation,
+  deadLetters,
 };

@@ -2,7 +2,9 @@
 import { scopedThemeCss } from "@ai-assistant/elements";
 
 /** Elements that stand in the Desk's own document; those inside them inherit. */
-const ROOTS = "ai-assistant, ai-model-test, ai-transcript";
+const BLOCKS =
+  "ai-model-test, ai-transcript, ai-trace-figures, ai-trace-tree, ai-trace-payload, ai-dead-letters";
+const ROOTS = `ai-assistant, ${BLOCKS}`;
 
 /** Where the Desk has a colour it is taken; ours stand behind it, in light and dark. `:root` makes it the stronger rule. */
 const DESK = `
@@ -16,7 +18,7 @@ const DESK = `
     --ai-shadow: 0 1px 2px #0000000d, 0 4px 16px #00000014;
     font: 400 1rem/1.5 var(--ai-font); letter-spacing: normal; text-align: start; color: var(--ai-text);
   }
-  :root :is(ai-model-test, ai-transcript) { --ai-bg: transparent; display: block; }
+  :root :is(${BLOCKS}) { --ai-bg: transparent; display: block; }
 `;
 
 /** Gives the Desk's document the styles. */

@@ -33,3 +33,14 @@ export const alertIcon = icon(
 export const logoutIcon = icon(
   svg`<path d="M8 4H5.500A1.500 1.500 0 0 0 4 5.500v9A1.500 1.500 0 0 0 5.500 16H8M12.500 13.500 16 10l-3.500-3.500M16 10H8"/>`,
 );
+export const spanIcon = icon(svg`<path d="M4 7h8M4 13h12"/>`);
+export const generationIcon = icon(
+  svg`<path d="M10 3.500 11.700 8.300 16.500 10 11.700 11.700 10 16.500 8.300 11.700 3.500 10 8.300 8.300z"/>`,
+);
+export const agentIcon = icon(
+  svg`<rect x="4.500" y="7" width="11" height="8.500" rx="2.500"/><path d="M10 7V4.500M8 10.500v1.500M12 10.500v1.500"/>`,
+);
+export const retrieverIcon = icon(
+  svg`<ellipse cx="10" cy="5.500" rx="5.500" ry="2"/><path d="M4.500 5.500v9c0 1.100 2.500 2 5.500 2s5.500-.9 5.500-2v-9M4.500 10c0 1.100 2.500 2 5.500 2s5.500-.9 5.500-2"/>`,
+);
+export const eventIcon = icon(svg`<circle cx="10" cy="10" r="2.500" fill="currentColor"/>`);
