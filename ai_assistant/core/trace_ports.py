@@ -65,7 +65,8 @@ class TraceReads(Protocol):
 
     def observations(self, trace: str, *, limit: int = 100_000) -> list[dict[str, Any]]:
         """All observations of a trace in the order in which they began, without payloads, but with the length of each
-        payload in characters: `input_chars`, `output_chars`, `reasoning_kept`."""
+        payload in characters: `input_chars`, `output_chars`, `reasoning_kept`. Rows have no columns that are not known:
+        there may be many thousands of them. They are the caller's."""
         ...
 
     def payload(self, trace: str, span: str, column: str) -> str | None:

@@ -18,7 +18,7 @@ def in_tree_order(rows: Sequence[Row]) -> Iterator[tuple[Row, int]]:
     spans = {row["span"] for row in rows}
     children: defaultdict[str, list[Row]] = defaultdict(list)
     for row in rows:
-        parent = row["parent"] or ""
+        parent = row.get("parent") or ""
         children[parent if parent in spans and parent != row["span"] else ""].append(row)
     seen: set[str] = set()
     yield from below(children[""], children, seen)
@@ -32,8 +32,10 @@ def below(tops: Sequence[Row], children: Mapping[str, list[Row]], seen: set[str]
     waiting = [(row, 0) for row in reversed(tops)]
     while waiting:
         row, depth = waiting.pop()
-        if row["span"] in seen:
+        span = row["span"]
+        if span in seen:
             continue
-        seen.add(row["span"])
+        seen.add(span)
         yield row, depth
-        waiting.extend((child, depth + 1) for child in reversed(children.get(row["span"], ())))
+        if span in children:
+            waiting.extend([(child, depth + 1) for child in reversed(children[span])])

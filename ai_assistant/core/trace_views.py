@@ -23,9 +23,10 @@ INTERNAL: Final = frozenset(
 """Frappe's columns, and what only the writer and the search need."""
 HIDDEN: Final = frozenset({*PRIVATE, *INTERNAL})
 """What no list and no tree holds."""
-BOOKKEEPING: Final = frozenset({"name", "trace", "segment_events", "producer", "user"})
+FLAGS: Final = ("usage_estimated", "input_truncated", "output_truncated", "reasoning_truncated")
+"""Of an observation: 1 or 0."""
+BOOKKEEPING: Final = ("name", "trace", "segment_events", "producer", "user")
 """Of an observation: what its trace says already, or what only the writer needs."""
-NOT_OF_OBSERVATIONS: Final = HIDDEN | BOOKKEEPING
 
 
 def shown_trace(row: Mapping[str, Any]) -> dict[str, Any]:
@@ -35,12 +36,20 @@ def shown_trace(row: Mapping[str, Any]) -> dict[str, Any]:
     return with_times(found)
 
 
-def shown_observation(row: Mapping[str, Any], depth: int) -> dict[str, Any]:
-    """An observation without its payloads and without what is not known of it; `depth` is its place in the tree. There
-    may be many thousands: one pass over the row, and no nulls to write, compress and read."""
-    found = {key: value for key, value in row.items() if value is not None and key not in NOT_OF_OBSERVATIONS}
-    found["depth"] = depth
-    return with_times(found)
+def shown_observation(row: dict[str, Any], depth: int) -> dict[str, Any]:
+    """The same row as clients see an observation, without payloads; `depth` is its place in the tree. `row` has only
+    what is known, and of the flags only those that are set stay: there may be many thousands, and each word of them is
+    to be written, compressed and read."""
+    if not HIDDEN.isdisjoint(row):
+        for key in HIDDEN & row.keys():
+            del row[key]
+    for key in BOOKKEEPING:
+        row.pop(key, None)
+    for flag in FLAGS:
+        if not row.get(flag, True):
+            del row[flag]
+    row["depth"] = depth
+    return with_times(row)
 
 
 def with_times(row: dict[str, Any]) -> dict[str, Any]:

@@ -63,12 +63,12 @@ class HostSql(TraceSql):
     def read(self, statement: str, values: Sequence[Any] = ()) -> list[Any]:
         """Rows of a query."""
         with telling():
-            return list(self._work.reading().exec_driver_sql(statement, tuple(values)))
+            return list(self._work.reading().exec_driver_sql(statement, tuple(values)).fetchall())
 
     def read_current(self, statement: str, values: Sequence[Any] = ()) -> list[Any]:
         """Rows of a query, inside the write transaction."""
         with telling():
-            return list(self._work.writing().exec_driver_sql(statement, tuple(values)))
+            return list(self._work.writing().exec_driver_sql(statement, tuple(values)).fetchall())
 
     def write(self, statement: str, values: Sequence[Any] = ()) -> int:
         """Runs a statement; gives how many rows it changed."""

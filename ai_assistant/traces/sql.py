@@ -152,6 +152,21 @@ class TraceSql(ABC):
             rows.append(row)
         return rows
 
+    def known(self, kind: str, columns: Sequence[str], found: Sequence[Any]) -> list[dict[str, Any]]:
+        """The same without what is `None`. There may be many thousands of rows: one pass over each, where the database
+        holds them as they are."""
+        if self.besides(kind, columns):
+            rows = self.dicts(kind, columns, found)
+            return [{name: value for name, value in row.items() if value is not None} for row in rows]
+        from_moment, moments, rows = self.from_moment, [name for name in columns if name in TIMES], []
+        for each in found:
+            row = {name: value for name, value in zip(columns, each) if value is not None}  # noqa: B905  # as above
+            for name in moments:
+                if name in row:
+                    row[name] = from_moment(row[name])
+            rows.append(row)
+        return rows
+
     def besides(self, kind: str, columns: Sequence[str]) -> tuple[str, ...]:
         """What has to be read besides these columns."""
         return tuple(name for name in self.extra.get(kind, ()) if name not in columns)

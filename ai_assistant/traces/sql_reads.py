@@ -81,7 +81,8 @@ class TraceReading:
     def observations(self, trace: str, *, limit: int = 100_000) -> builtins.list[Row]:
         """All observations of a trace in the order in which they began."""
         where = f"trace = {self._sql.mark} ORDER BY started_at LIMIT {int(limit)}"
-        return sorted(self._sql.select("observation", OBSERVATION_LISTED, where, [trace]), key=_began)
+        found = self._sql.read(self._sql.query("observation", OBSERVATION_LISTED, where), [trace])
+        return sorted(self._sql.known("observation", OBSERVATION_LISTED, found), key=_began)
 
     def payload(self, trace: str, span: str, column: str) -> str | None:
         """One private column."""
@@ -137,4 +138,5 @@ class TraceReading:
 
 def _began(row: Row) -> tuple[bool, int, str]:
     """Sorts by the beginning; those whose beginning has not arrived come last."""
-    return row["started_at"] is None, row["started_at"] or row["ended_at"] or 0, row["span"]
+    started_at = row.get("started_at")
+    return started_at is None, started_at or row.get("ended_at") or 0, row["span"]

@@ -8,6 +8,7 @@ from typing import Any
 from ai_assistant.core.session import User
 from ai_assistant.core.trace import TraceFilter
 from ai_assistant.core.trace_event import TraceEvent
+from ai_assistant.traces.rows import OBSERVATION_LISTED
 from ai_assistant.traces.writer import Applied, Batch, apply
 
 # names that no site has: on a site these become users, and what they own is cleared away
@@ -106,7 +107,7 @@ def got(stores: Any, trace: str) -> dict[str, Any]:
 
 def steps(stores: Any, trace: str) -> list[dict[str, Any]]:
     with stores() as store:
-        return store.observations(trace)
+        return [dict.fromkeys(OBSERVATION_LISTED) | row for row in store.observations(trace)]
 
 
 def contents(stores: Any, trace: str) -> tuple[dict[str, Any], list[dict[str, Any]]]:
