@@ -181,24 +181,26 @@ def remove_defaults(doctypes):
 
 
 def remove_redis_keys():
-    """Deletes the site's tasks and limits. A worker that runs one of them notices within a second and stops it.
+    """Deletes the site's tasks and limits, and traces on their way. A worker that runs one of the tasks notices within
+    a second and stops it.
 
     What workers share, the queue of the bench, belongs to no site and stays.
     """
     from redis.exceptions import RedisError
 
     from ai_assistant.site import bench
+    from ai_assistant.site.tracing import trace_client
 
     try:
         forget_tasks(bench.tasks(), frappe.local.site)
+        forget_keys(trace_client(), frappe.local.site)
     except (RedisError, OSError) as error:
         click.secho(f"Redis cannot be reached; the tasks of this site expire there by themselves: {error}", fg="yellow")
 
 
 def forget_tasks(tasks, site):
-    """Takes the tasks of `site` out of what the bench shares, and deletes their keys and those of its traces."""
-    from ai_assistant.core.trace_keys import SITES
-    from ai_assistant.streams.keys import PREFIX, decode_ref
+    """Takes the tasks of `site` out of what the bench shares, and deletes its keys."""
+    from ai_assistant.streams.keys import decode_ref
 
     client, shared = tasks.client, tasks.keys
     for entry, fields in client.xrange(shared.queue):
@@ -208,6 +210,14 @@ def forget_tasks(tasks, site):
         gone = [member for member in client.zrange(members, 0, -1) if decode_ref(member).site == site]
         if gone:
             client.zrem(members, *gone)
+    forget_keys(client, site)
+
+
+def forget_keys(client, site):
+    """Deletes the keys of `site` on one Redis; its traces may have one of their own."""
+    from ai_assistant.core.trace_keys import SITES
+    from ai_assistant.streams.keys import PREFIX
+
     client.srem(SITES, site)
     pattern = f"{PREFIX}:{site}:".translate(GLOB) + "*"
     for key in client.scan_iter(pattern, count=1000):

@@ -9,6 +9,7 @@ from frappe.tests.utils import FrappeTestCase
 from ai_assistant import install, uninstall
 from ai_assistant.core.settings import Settings
 from ai_assistant.core.task import Task, TaskRef
+from ai_assistant.core.trace_keys import SITES, ObservabilityKeys
 from ai_assistant.site import bench
 from ai_assistant.streams.tasks import Tasks
 
@@ -30,6 +31,9 @@ KEPT = {
     "Scheduler Event",
     "User Type",
 }
+
+KEYS = 5 + len(ObservabilityKeys.__slots__)
+"""Of a site with a task and traces."""
 
 
 def any_user() -> str:
@@ -112,6 +116,21 @@ class UninstallTest(FrappeTestCase):
         auth = frappe.qb.Table("__Auth")
         self.assertFalse(frappe.qb.from_(auth).select(auth.name).where(auth.doctype == "AI Model").run())
 
+    def test_nothing_is_left_of_the_doctypes_of_traces(self):
+        doctypes = [name for name in uninstall.names("doctype") if name.startswith(("AI Trace", "AI Observation"))]
+        self.assertEqual(len(doctypes), 5)
+        trace = frappe.get_doc({"doctype": "AI Trace", "name": "a" * 32, "title": "t", "user": any_user()})
+        trace.db_insert()
+        trace.add_comment("Comment", "a private remark")
+        self.assertTrue(frappe.db.count("Logs To Clear", {"ref_doctype": ("in", doctypes)}))
+        frappe.delete_doc("AI Trace", trace.name, force=True)
+        self.assertTrue(frappe.db.count("Deleted Document", {"deleted_doctype": "AI Trace"}))
+        uninstall.remove_documents(doctypes)
+        uninstall.remove_rows(doctypes)
+        for doctype, fields in uninstall.ROWS.items():
+            for field in fields:
+                self.assertFalse(frappe.db.count(doctype, {field: ("in", doctypes)}), f"{doctype}.{field}")
+
     def test_other_rows_stay(self):
         todo = frappe.get_doc({"doctype": "ToDo", "description": "of somebody"}).insert()
         todo.add_comment("Comment", "stays")
@@ -174,6 +193,7 @@ class ForgetTest(FrappeTestCase):
             self.start(site)
 
     def tearDown(self):
+        self.tasks.client.srem(SITES, *self.sites)
         for pattern in [f"ai_assistant:{self.tasks.keys.scope}:*", f"ai_assistant:{self.sites[0][:9]}*"]:
             for key in self.tasks.client.scan_iter(pattern, count=1000):
                 self.tasks.client.delete(key)
@@ -191,6 +211,14 @@ class ForgetTest(FrappeTestCase):
         )
         self.tasks.start(task, "fingerprint", Settings())
         self.tasks.announce_conversation(site, "a@example.com", "c")
+        keys = ObservabilityKeys(site)
+        self.tasks.client.sadd(SITES, site)
+        for stream in (keys.events, keys.dead):
+            self.tasks.client.xadd(stream, {"b": b"x"})
+        for name in (keys.consumers, keys.producers, keys.counts, keys.anomalies, keys.hours):
+            self.tasks.client.hset(name, "x", "{}")
+        for name in (keys.checked, keys.checking):
+            self.tasks.client.set(name, "{}")
 
     def keys_of(self, site):
         return [
@@ -202,11 +230,19 @@ class ForgetTest(FrappeTestCase):
         uninstall.forget_tasks(self.tasks, gone)
         self.assertEqual(self.keys_of(gone), [])
         for site in others:
-            self.assertEqual(len(self.keys_of(site)), 5, self.keys_of(site))
+            self.assertEqual(len(self.keys_of(site)), KEYS, self.keys_of(site))
+            self.assertTrue(self.tasks.client.sismember(SITES, site))
+        self.assertFalse(self.tasks.client.sismember(SITES, gone))
         self.assertEqual(self.tasks.backlog(), 2)
         self.assertEqual(self.tasks.client.zcard(self.tasks.keys.open), 2)
 
     def test_a_name_is_no_pattern(self):
         uninstall.forget_tasks(self.tasks, self.sites[2])
         self.assertEqual(self.keys_of(self.sites[2]), [])
-        self.assertEqual(len(self.keys_of(self.sites[0])), 5)
+        self.assertEqual(len(self.keys_of(self.sites[0])), KEYS)
+
+    def test_traces_that_have_a_redis_of_their_own_go_there(self):
+        """Here it is the same one, without what belongs to tasks."""
+        uninstall.forget_keys(self.tasks.client, self.sites[0])
+        self.assertEqual(self.keys_of(self.sites[0]), [])
+        self.assertFalse(self.tasks.client.sismember(SITES, self.sites[0]))

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import secrets
+import time
 from collections.abc import Iterator
 from contextlib import closing
 from pathlib import Path
@@ -18,7 +19,7 @@ from ai_assistant.host.access import HostOpener
 from ai_assistant.host.config import load_config
 from ai_assistant.host.database import Database
 from ai_assistant.host.retention import Retention
-from ai_assistant.traces.retention import Policy, enforce
+from ai_assistant.traces.retention import PRODUCER_DAYS, Policy, enforce
 from ai_assistant.traces.writer import Batch, apply
 
 NOW = 1_790_000_000.0
@@ -137,3 +138,17 @@ async def test_the_host_does_it_by_itself(opener: HostOpener, monkeypatch: pytes
     while await asyncio.to_thread(left, opener):  # noqa: ASYNC110 - pytest's own time limit ends it
         await asyncio.sleep(0.05)
     running.cancel()
+
+
+def test_producers_that_are_done_go_even_where_all_traces_stay(opener: HostOpener) -> None:
+    at = int(NOW * 1e6)
+    events = [TraceEvent(1, "hello", at, "", 0, 0, "", {}), TraceEvent(2, "bye", at, "", 0, 0, "", {"made": 2})]
+    with opener.open(SITE) as access:
+        apply(access.traces, [Batch("done", None, events), Batch("running", None, events[:1])])
+    clean_up(opener, days=0)
+    with opener.open(SITE) as access:
+        assert len(access.traces.producers()) == 2
+    later = time.time() + (PRODUCER_DAYS + 1) * DAY_US / 1e6
+    enforce(opener, SITE, Policy(days=0), piece=1, clock=lambda: later)
+    with opener.open(SITE) as access:
+        assert [row["name"] for row in access.traces.producers()] == ["running"]

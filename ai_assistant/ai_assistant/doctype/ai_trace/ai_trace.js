@@ -12,6 +12,7 @@ frappe.ui.form.on("AI Trace", {
 		frm.page.set_indicator(__(frm.doc.status), COLOURS[frm.doc.status] || "gray");
 		warn_of_gaps(frm);
 		add_buttons(frm);
+		hide_delete(frm);
 		if (!frappe.ai_assistant) await frappe.require("ai_assistant.bundle.js");
 		const [figures, tree] = ["figures", "tree"].map((name) => frm.get_field(name).$wrapper);
 		if (frappe.ai_assistant) {
@@ -52,6 +53,12 @@ function add_buttons(frm) {
 	]) {
 		frm.add_custom_button(label, () => download(frm.doc.name, format), __("Export"));
 	}
+}
+
+/** Frappe offers it to everybody who may delete any, and refuses afterwards. */
+function hide_delete(frm) {
+	if (frm.doc.user === frappe.session.user || frappe.user.has_role("System Manager")) return;
+	frm.page.menu.find(`[data-label="${encodeURIComponent(__("Delete"))}"]`).closest("li").hide();
 }
 
 function download(trace, format) {
