@@ -172,5 +172,16 @@ TRACE_SEARCH = sa.Table(
 and needs no other part of the traces' rows."""
 
 # for what is seldom true: a list goes through this index, and reads only the rows that it shows
-_LISTED = ("cost_known", "cost", "duration_ms", "missing_events", "environment", "service", "source", "stored_bytes")
-sa.Index("ix_ai_trace_listed", TRACE.c.started_at, TRACE.c.name, *(TRACE.c[name] for name in _LISTED))
+_LISTED = (
+    "status", "is_complete", "missing_events", "cost_known", "cost", "ended_at", "duration_ms", "stored_bytes",
+    *("user", "model", "environment", "service", "source"),
+)  # fmt: skip
+# an index of InnoDB ends at 3072 bytes, and holds no more than the numbers of these
+_length = {TRACE.c[name]: 40 for name in ("status", "user", "model", "environment", "service", "source")}
+sa.Index(
+    "ix_ai_trace_listed",
+    TRACE.c.started_at,
+    TRACE.c.name,
+    *(TRACE.c[name] for name in _LISTED),
+    mysql_length={column.name: length for column, length in _length.items()},
+)

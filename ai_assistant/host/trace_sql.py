@@ -109,4 +109,6 @@ class HostSql(TraceSql):
         function = "strpos" if self.backend == "postgresql" else "instr"
         join = "CROSS JOIN" if self.is_sqlite else "JOIN"
         found = [(f"{function}(s.words, {self.mark}) > 0", f" {term}") for term in terms]
-        return f"ai_trace_search s {join} ai_trace t ON t.name = s.trace", "s.started_at", "s.trace", found
+        traces = self.listed(False)
+        on = "t.started_at = s.started_at AND t.name = s.trace"
+        return f"ai_trace_search s {join} {traces} ON {on}", "s.started_at", "s.trace", found

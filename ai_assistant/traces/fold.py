@@ -1,7 +1,7 @@
 """Merges the events of a batch into one change per row.
 
-Of two events that say the same column, the one with the higher place wins, whichever arrives first; an event without a
-number counts by its time. What a producer need not say is filled in here: that an observation without a parent is a
+Of two events that say the same column, the one with the higher number wins, whichever arrives first; an event without
+one counts by its time. What a producer need not say is filled in here: that an observation without a parent is a
 root, that one that has ended is complete, and when.
 """
 
@@ -85,9 +85,10 @@ def is_placed(event: TraceEvent) -> bool:
 
 
 def stamp_of(producer: str, event: TraceEvent) -> int:
-    """Which of two events wins: the one with the higher place, or, of two producers with the same place, always the
-    same one. An event without a place counts by its time."""
-    return event.place << 32 | crc32(f"{producer}/{event.segment}".encode()) if event.place else event.at
+    """Which of two events wins: of a producer's the later one, by its number, which its places follow; of two of
+    different producers always the same one. An event without a number counts by its time."""
+    number = event.number or event.place
+    return number << 32 | crc32(producer.encode()) if number else event.at
 
 
 def take_observation(change: Change, producer: str, said: Said, stamp: int) -> None:

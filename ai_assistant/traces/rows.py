@@ -1,6 +1,6 @@
 """The columns of AI Observation and AI Trace as events fill them: which there are, and who said what.
 
-Each column that an event has said keeps a *stamp*, the place of that event, so that events may come in any order: the
+Each column that an event has said keeps a *stamp*, the number of that event, so that events may come in any order: the
 later one of two wins, whichever is stored first. The stamps of a row are one short text, `versions`: groups of one
 stamp and the letters of the columns that have it, `51a2b3c4d:abd;7…:ce`.
 """

@@ -25,8 +25,10 @@ PRODUCER_LISTED: Final = (
     "name", "service", "host", "pid", "user", "sdk", "python", "started_at", "last_at", "heard_at", "ended", "highest",
     "stored_count", "missing_count", "dropped_count", "dead_count",
 )  # fmt: skip
-NARROWING: Final = ("user", "model", "status", "conversation", "session", "reference_name", "tag")
-"""Filters with an index of their own."""
+SELECTIVE: Final = ("conversation", "session", "reference_doctype", "reference_name", "tag")
+"""Filters with an index of their own, by which few traces are found."""
+INDEXED: Final = ("user", "model", "status")
+"""Filters with an index of their own, by which many are."""
 
 Row = dict[str, Any]
 
@@ -44,8 +46,7 @@ class TraceReading:
         if not size or terms == []:
             return Page(rows=[], cursor=None)
         if terms is None:
-            narrow = owner is not None or any(getattr(wanted, each) is not None for each in NARROWING)
-            source, time, name = sql.listed(narrow), sql.column("started_at"), sql.column("name")
+            source, time, name = sql.listed(is_narrow(wanted, owner)), sql.column("started_at"), sql.column("name")
         else:
             source, time, name, words = sql.search(terms)
             for condition, value in words:
@@ -134,6 +135,14 @@ class TraceReading:
         sql = self._sql
         query = f"SELECT count(*) FROM {sql.tables['trace']} WHERE started_at >= {sql.mark} AND missing_events > 0"
         return sql.read(query, [sql.to_moment(since)])[0][0]
+
+
+def is_narrow(wanted: TraceFilter, owner: str | None) -> bool:
+    """Whether a filter has an index of its own, and no other one would make a database look at all that it finds."""
+    given = {name for name in wanted.__struct_fields__ if getattr(wanted, name) is not None}
+    if given & set(SELECTIVE):
+        return True
+    return (owner is not None or bool(given & set(INDEXED))) and given <= {*INDEXED, "since", "until"}
 
 
 def _began(row: Row) -> tuple[bool, int, str]:
