@@ -152,6 +152,7 @@ def scene(tmp_path: Path) -> Iterator[Scene]:
     found.close()
 
 
+@pytest.mark.timeout(300)  # on a busy machine; alone it takes some 30 s
 def test_every_event_is_accounted_for(scene: Scene) -> None:
     scene.sites.change(POISON)
     for name, orders in PROGRAMS.items():
