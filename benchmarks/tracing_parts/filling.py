@@ -21,6 +21,7 @@ BATCH: Final = 2000
 DAYS: Final = 90
 NEWEST_US: Final = 1_790_000_000_000_000
 """When the newest trace began; its date does not matter."""
+LARGE_TRACE: Final = "f" * 32
 RARE: Final = "quittungsdrache"
 """A word of three traces."""
 RARE_TRACES: Final = 3
@@ -101,9 +102,9 @@ def fill(database: Database, traces: int, say: Callable[[str], None]) -> None:
             say(f"{stored:,} events are stored")
 
 
-def fill_one(database: Database, observations: int) -> str:
-    """Stores one trace of so many observations, a root with children of twenty each; gives its id."""
-    trace, at = "f" * 32, NEWEST_US
+def fill_one(database: Database, observations: int) -> None:
+    """Stores LARGE_TRACE with so many observations: a root, and twenty below each."""
+    trace, at = LARGE_TRACE, NEWEST_US
     spans = [f"{0xF0000000 + place:016x}" for place in range(observations)]
     events = []
     for place, span in enumerate(spans):
@@ -123,4 +124,3 @@ def fill_one(database: Database, observations: int) -> str:
         with database.unit() as work:
             found = writer.apply(SqlTraces(work), [Batch("one large", None, events[start : start + BATCH])])
         assert not found.rejected, found.rejected[0].error
-    return trace

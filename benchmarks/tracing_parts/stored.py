@@ -25,7 +25,7 @@ from ai_assistant.core.trace_filters import trace_filter
 from ai_assistant.host import accounts  # noqa: F401 - declares the tables that Database.open makes
 from ai_assistant.host.database import Database
 from ai_assistant.host.traces import SqlTraces
-from benchmarks.tracing_parts.filling import DAYS, NEWEST_US, RARE, fill, fill_one
+from benchmarks.tracing_parts.filling import DAYS, LARGE_TRACE, NEWEST_US, RARE, fill, fill_one
 from benchmarks.tracing_parts.host import caller, host
 from tests.servers import RedisServer
 
@@ -132,20 +132,21 @@ def tree(client: httpx.Client, trace: str, observations: int, rounds: int) -> di
     return found
 
 
-def measure(traces: int, observations: int, rounds: int) -> dict[str, Any]:
+def measure(traces: int, observations: int, rounds: int, keep: Path | None) -> dict[str, Any]:
     """Fills a store and asks it."""
     with tempfile.TemporaryDirectory(prefix="bench-") as temporary, RedisServer() as redis:
-        folder = Path(temporary)
+        folder = keep or Path(temporary)
         path = folder / "data" / "assistant.db"
-        began = time.perf_counter()
+        is_filled, began = path.exists(), time.perf_counter()
         database = Database.open(path)
-        fill(database, traces, lambda line: print(line, file=sys.stderr, flush=True))
-        trace = fill_one(database, observations)
+        if not is_filled:
+            fill(database, traces, lambda line: print(line, file=sys.stderr, flush=True))
+            fill_one(database, observations)
         filled = time.perf_counter() - began
         stored = from_store(database, rounds)
         database.close()
         with host(folder, redis.url) as running, caller(running) as client:
-            lists, one = over_http(client, rounds), tree(client, trace, observations, rounds + 4)
+            lists, one = over_http(client, rounds), tree(client, LARGE_TRACE, observations, rounds + 4)
         return {
             "traces": traces,
             "filling_s": round(filled, 1),
@@ -161,5 +162,6 @@ if __name__ == "__main__":
     parser.add_argument("--traces", type=int, default=100_000)
     parser.add_argument("--tree", type=int, default=20_000)
     parser.add_argument("--rounds", type=int, default=5)
+    parser.add_argument("--keep", type=Path, metavar="DIR", help="keep the store there, and take one that is there")
     given = parser.parse_args()
-    print(json.dumps(measure(given.traces, given.tree, given.rounds)), flush=True)
+    print(json.dumps(measure(given.traces, given.tree, given.rounds, given.keep)), flush=True)
