@@ -12,6 +12,7 @@ from ai_assistant.site.tracing import trace_client
 from ai_assistant.tests.people import make_user, remove_user
 from ai_assistant.traces.anomalies import Anomaly, Change
 from ai_assistant.traces.metrics import look
+from ai_assistant.traces.rows import OBSERVATION_LETTERS, write_stamps
 
 try:
     from frappe.tests import IntegrationTestCase as SiteTestCase  # v16
@@ -99,7 +100,8 @@ class TestTheCheck(SiteTestCase):
     def test_what_the_store_tells(self):
         store = SiteStores(with_keys=False).traces
         store.lock([TRACE], [])
-        shared = {"trace": TRACE, "type": "generation", "version": 1, "versions": "", "model": MODEL}
+        known = write_stamps({"ttft_ms": 1, "cost": 1}, OBSERVATION_LETTERS)
+        shared = {"trace": TRACE, "type": "generation", "version": 1, "versions": known, "model": MODEL}
         rows = [
             {"status": "completed", "started_at": NOW, "ttft_ms": 120, "cost": 0.5, "cost_known": 1},
             {"status": "failed", "started_at": NOW + MICRO},

@@ -15,6 +15,7 @@ from ai_assistant import hooks
 from ai_assistant.core.settings import Settings
 from ai_assistant.core.task import Task, TaskRef
 from ai_assistant.site import bench, scheduled
+from ai_assistant.site.tracing import trace_client
 from ai_assistant.streams.tasks import Tasks
 
 JOB = "ai_assistant.site.scheduled.tend_ai_tasks"
@@ -59,7 +60,7 @@ class HooksTest(FrappeTestCase):
 
     def test_what_writes_takes_post_only(self):
         for method in self.own_methods():
-            if not method.__name__.startswith(("get_", "status", "search_", "metrics")):
+            if not method.__name__.startswith(("get_", "export_", "status", "search_", "metrics")):
                 self.assertEqual(
                     list(frappe.allowed_http_methods_for_whitelisted_func[method]), ["POST"], method.__name__
                 )
@@ -107,10 +108,13 @@ class SchedulerTest(FrappeTestCase):
         self.assertEqual((job.name, job.frequency, job.create_log), ("scheduled.tend_ai_tasks", "All", 0))
         frappe.get_attr(JOB)()
 
-    def test_an_idle_bench_costs_one_round_trip_and_no_query(self):
+    def test_an_idle_bench_costs_two_round_trips_and_no_query(self):
         sent = []
         real = redis.connection.Connection.send_packed_command
-        self.tasks.client.ping()  # connected
+        frappe.local.site = f"idle-{uuid.uuid4()}"  # traces of the tests before may wait for a consumer
+        self.addCleanup(setattr, frappe.local, "site", self.site)
+        for client in (self.tasks.client, trace_client()):
+            client.ping()  # connected
 
         def send(connection, command, check_health=True):
             sent.append(command)
@@ -118,7 +122,7 @@ class SchedulerTest(FrappeTestCase):
 
         with patch.object(redis.connection.Connection, "send_packed_command", send), self.assertQueryCount(0):
             scheduled.tend(self.tasks)
-        self.assertEqual(len(sent), 1)
+        self.assertEqual(len(sent), 2, "tasks, and traces")
 
     def test_an_overdue_task_is_ended_by_its_own_site(self):
         own, other = self.start(), self.start("other.localhost")

@@ -12,6 +12,8 @@ import json
 import os
 import re
 import uuid
+from collections.abc import Iterator
+from contextlib import contextmanager
 from types import TracebackType
 from typing import Any
 from urllib.parse import quote
@@ -94,6 +96,25 @@ class Site:
         self.make("User", email=address, roles=[{"role": role} for role in roles], **fields)
         self._users.append(address)
         return address, password
+
+    def find(self, doctype: str, **filters: Any) -> list[dict[str, Any]]:
+        """Documents with these values, all their fields."""
+        query = {"filters": json.dumps(filters), "fields": '["*"]', "limit_page_length": 0}
+        return self._client.get(path(doctype), params=query).json()["data"]
+
+    @contextmanager
+    def without_payloads(self, role: str) -> Iterator[None]:
+        """The role does not include permission level 1 of traces meanwhile."""
+        manager = "/api/method/frappe.core.page.permission_manager.permission_manager."
+        for doctype in ("AI Trace", "AI Observation"):
+            change = {"doctype": doctype, "role": role, "permlevel": 1, "ptype": "read", "value": 0}
+            answer = self._client.post(f"{manager}update", json=change)
+            assert answer.status_code == 200, answer.text
+        try:
+            yield
+        finally:
+            for doctype in ("AI Trace", "AI Observation"):
+                self._client.post(f"{manager}reset", json={"doctype": doctype})
 
     def _remove_chats(self, user: str) -> None:
         """A user who has conversations cannot be deleted."""
