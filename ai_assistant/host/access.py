@@ -13,6 +13,7 @@ from ai_assistant.core.settings import Settings
 from ai_assistant.host.config import HostConfig
 from ai_assistant.host.conversations import SqlConversations
 from ai_assistant.host.database import Database, UnitOfWork
+from ai_assistant.host.trace_sql import telling
 from ai_assistant.host.traces import SqlTraces
 
 
@@ -53,8 +54,15 @@ class HostOpener:
 
     @contextmanager
     def open(self, site: str) -> Iterator[HostAccess]:
-        """A unit of work on the one site that there is. Raises DoesNotExistError for another."""
+        """A unit of work on the one site that there is. Raises DoesNotExistError for another, and
+        ServiceUnavailableError where the database cannot keep what was written."""
         if site != self._config.site:
             raise DoesNotExistError(f"site: this server is {self._config.site}, not {shown(site)}")
-        with self._database.unit() as work:
+        work = UnitOfWork(self._database)
+        try:
             yield HostAccess(self._config, work)
+        except BaseException:
+            work.close(commit=False)
+            raise
+        with telling():
+            work.close(commit=True)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any
@@ -13,6 +14,8 @@ from ai_assistant.core.errors import ServiceUnavailableError
 from ai_assistant.host import trace_times
 from ai_assistant.host.database import UnitOfWork
 from ai_assistant.traces.sql import KINDS, TraceSql
+
+log = logging.getLogger(__name__)
 
 SERVER_AWAY = frozenset({1040, 1053, 1158, 1159, 1160, 1161, 1205, 1213, 1927, 2002, 2003, 2006, 2013, 2055})
 """MariaDB's codes for a server that is away, a lock that was waited for too long, and a deadlock."""
@@ -27,7 +30,8 @@ def away(error: BaseException) -> ServiceUnavailableError | None:
     arguments = getattr(error.orig, "args", ())
     code = arguments[0] if arguments and isinstance(arguments[0], int) else None
     if error.connection_invalidated or (isinstance(error, OperationalError) and (code is None or code in SERVER_AWAY)):
-        return ServiceUnavailableError(f"The database cannot be used at the moment: {error.orig}", retry_after=1)
+        log.warning("the database cannot be used: %s", error.orig)
+        return ServiceUnavailableError("The database cannot be used at the moment. Try again later.", retry_after=1)
     return None
 
 

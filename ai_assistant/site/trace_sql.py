@@ -7,6 +7,7 @@ Locks: what is locked is current, and what is read after it is, since `begin` ha
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any
@@ -20,6 +21,8 @@ from ai_assistant.site.packet import fitting, max_packet
 from ai_assistant.site.trace_times import SiteTimes
 from ai_assistant.traces.sql import KINDS, TraceSql
 
+log = logging.getLogger("ai_assistant.site")
+
 AWAY = frozenset({1040, 1053, 1158, 1159, 1160, 1161, 1205, 1213, 1927, 2002, 2003, 2006, 2013, 2055})
 """MariaDB's codes for a server that is away, a lock that was waited for too long, and a deadlock."""
 DOCTYPES = ("AI Trace", "AI Observation", "AI Trace Tag", "AI Trace Producer", "AI Trace View")
@@ -28,6 +31,8 @@ CHARS = 1_000_000
 """Rows, and characters of them, that go into one statement: well below any server's packet."""
 INDEXES = {"observation": "trace_started_at_index", "tag": "parent"}
 """For deletions: a small table MariaDB would rather scan as a whole, with locks on everybody's rows."""
+FEW = 1000
+"""Traces that are sorted for a page of a search."""
 MIN_TOKEN = 3
 """InnoDB's index has no shorter words (`innodb_ft_min_token_size`)."""
 STOPWORDS = frozenset(
@@ -46,7 +51,8 @@ def telling() -> Iterator[None]:
         busy = isinstance(error, (frappe.QueryDeadlockError, frappe.QueryTimeoutError))
         code = error.args[0] if error.args else None
         if busy or (type(error).__name__ in ("OperationalError", "InterfaceError") and code in AWAY | {0}):
-            message = f"The database cannot be used at the moment: {error}"
+            log.warning("the database cannot be used: %s", error)
+            message = "The database cannot be used at the moment. Try again later."
             raise ServiceUnavailableError(message, retry_after=1) from error
         raise
 
@@ -110,14 +116,20 @@ class SiteSql(TraceSql):
         return f"DELETE d FROM {self.tables[kind]} d FORCE INDEX (`{INDEXES[kind]}`)"
 
     def search(self, terms: Sequence[str]) -> tuple[str, str, str, list[tuple[str, Any]]]:
-        """By the full-text index, as far as it has the words."""
-        words = self.column("search_text")
+        """By the full-text index, as far as it has the words, and where they are in few traces. What is in many is
+        found soon by going back in time, while the index would have all of them sorted first."""
+        words, source = self.column("search_text"), f"{self.tables['trace']} t"
         indexed = [term for term in terms if self._is_mariadb and len(term) >= MIN_TOKEN and term not in STOPWORDS]
+        wanted = " ".join(f"+{term}*" for term in indexed)
+        match = f"MATCH ({words}) AGAINST (%s IN BOOLEAN MODE)"
+        if indexed:
+            some = f"SELECT 1 FROM {source} WHERE {match} LIMIT {FEW + 1}"
+            if len(self.read(some, [wanted])) > FEW:
+                indexed = []
         found: list[tuple[str, Any]] = [(f"{words} LIKE %s", f"% {term}%") for term in terms if term not in indexed]
         if indexed:
-            wanted = " ".join(f"+{term}*" for term in indexed)
-            found.append((f"MATCH ({words}) AGAINST (%s IN BOOLEAN MODE)", wanted))
-        return f"{self.tables['trace']} t", self.column("started_at"), self.column("name"), found
+            found.append((match, wanted))
+        return source, self.column("started_at"), self.column("name"), found
 
     def standard(self, owner: str | None) -> dict[str, Any]:
         """Frappe's columns."""
