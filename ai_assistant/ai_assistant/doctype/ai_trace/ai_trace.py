@@ -18,8 +18,8 @@ class AITrace(Document):
     Prompts, responses and reasoning are Long Text at permission level 1. The Desk's report view and its print take
     such a field for HTML (v15 `formatters.js`, `standard_macros.html`), and these are written by users and models: so
     they are kept out of both (`report_hide`: v15 `report_view.js` makes no column of such a field; `print_hide`) and
-    hidden in the form, where its script shows them as text. Names and errors, which lists do show, are stored with `<` and
-    `>` as entities.
+    hidden in the form, where its script shows them as text. Names and errors, which lists do show, are stored with `<`
+    and `>` as entities.
     """
 
     no_feed_on_delete = True
