@@ -46,6 +46,7 @@ COMPOSITE_INDEXES: dict[str, tuple[tuple[str, ...], ...]] = {
         ("status", "started_at"),
         ("reference_doctype", "reference_name", "started_at"),
     ),
+    "AI Trace Tag": (("tag", "parent"),),
     "AI Observation": (("trace", "started_at"), ("status", "started_at")),
 }
 """Indexes over several columns: DocType JSON knows only single ones, so the controllers add the same by

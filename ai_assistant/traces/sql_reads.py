@@ -25,7 +25,7 @@ PRODUCER_LISTED: Final = (
     "name", "service", "host", "pid", "user", "sdk", "python", "started_at", "last_at", "heard_at", "ended", "highest",
     "stored_count", "missing_count", "dropped_count", "dead_count",
 )  # fmt: skip
-SELECTIVE: Final = ("conversation", "session", "reference_doctype", "reference_name", "tag")
+SELECTIVE: Final = ("conversation", "session", "reference_doctype", "reference_name")
 """Filters with an index of their own, by which few traces are found."""
 INDEXED: Final = ("user", "model", "status")
 """Filters with an index of their own, by which many are."""
