@@ -124,10 +124,10 @@ def looked_up() -> tuple[str, str]:
 
 def answer(method: str, arguments: dict[str, Any]) -> Any:
     """What the endpoint answers the user of the open unit of work, as plain data."""
-    from ai_assistant.site.endpoint import plain, require_role
+    from ai_assistant.site.endpoint import ROLES, plain, require_role
     from ai_assistant.site.request import SiteRequest
 
-    require_role()
+    require_role(ROLES)
     return plain(ENDPOINTS[method](SiteRequest(), arguments))
 
 
