@@ -22,6 +22,7 @@ from ai_assistant.tracing.tracer import Tracer, current
 
 if TYPE_CHECKING:
     from ai_assistant.tracing import testing as testing
+    from ai_assistant.tracing import typed_events as typed_events
     from ai_assistant.tracing.emitter import Emitter as Emitter
     from ai_assistant.tracing.event_handler import tracing_handler as tracing_handler
     from ai_assistant.tracing.integrations.anthropic import observe_anthropic as observe_anthropic
