@@ -15,7 +15,6 @@ from ai_assistant.tracing import state
 from tests.browser.serve import PASSWORD, Host
 from tests.kit import wait_until
 
-
 USER = "program@sdk.example"
 
 
