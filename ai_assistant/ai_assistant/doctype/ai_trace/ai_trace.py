@@ -42,6 +42,7 @@ class AITrace(Document):
         for field in self.meta.get_fieldnames_with_value():
             if field not in KEPT_OF_DELETED:
                 self.set(field, None)
+        self.set("tags", [])
         self.title = _("Deleted")
 
     @staticmethod
