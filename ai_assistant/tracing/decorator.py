@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import functools
 import inspect
-from collections.abc import AsyncGenerator, Callable, Generator
-from types import TracebackType
+import weakref
+from collections.abc import AsyncGenerator, Callable, Coroutine, Generator
+from types import AsyncGeneratorType, CoroutineType, GeneratorType, TracebackType
 from typing import Any, ParamSpec, TypeVar, overload
 
 import msgspec
@@ -18,6 +19,11 @@ from ai_assistant.tracing.no_span import nothing
 from ai_assistant.tracing.settings import SettingError, settings_from
 from ai_assistant.tracing.span import Span, leave
 from ai_assistant.tracing.tracer import Tracer
+
+LATER = frozenset({CoroutineType, GeneratorType, AsyncGeneratorType})
+"""What a plain function may give that has yet to do its work."""
+
+CACHE_METHODS = ("cache_clear", "cache_info", "cache_parameters")
 
 Params = ParamSpec("Params")
 Result = TypeVar("Result")
@@ -43,7 +49,8 @@ def traced(function: Any = None, /, *, name: str | None = None, type: str = "spa
     `type`: span, generation, tool, agent, retriever or event. Options: `capture_input`, `capture_output`,
     `capture_reasoning`, `reasoning_max_length`, `sample_rate`, `max_payload_chars`, each as in `init`, for this
     function only; `sample_rate` counts where the call begins a trace. `input`, `metadata`, `model` and other columns
-    are noted with each call. Raises ValueError for an option that is wrong: that is found when the program starts.
+    are noted with each call. Raises ValueError for an option that is wrong and TypeError for what is no function: that
+    is found when the program starts.
     """
     if isinstance(function, str):
         name, function = function, None
@@ -69,16 +76,24 @@ class Traced:
         self._span: Span | None = None
 
     def __call__(self, function: Any) -> Any:
-        """The function, traced."""
+        """The function, traced. Raises TypeError for what is none."""
         if isinstance(function, staticmethod | classmethod):
             return function.__class__(self(function.__func__))
-        name = self._name or getattr(function, "__qualname__", type(function).__name__).replace("<locals>.", "")
-        target = function if not hasattr(function, "__wrapped__") else inspect.unwrap(function)
-        if inspect.isasyncgenfunction(target):
+        if isinstance(function, property):
+            return function.getter(self(function.fget))
+        if isinstance(function, functools.cached_property):
+            return functools.cached_property(self(function.func))
+        if isinstance(function, type) or not callable(function):
+            what = f"the class {function.__name__}" if isinstance(function, type) else type(function).__name__
+            raise TypeError(f"traced: must be given a function, not {what}; of a class, decorate the methods")
+        name = self._name or name_of(function)
+        # what a decorator below this one has made is judged by itself, not by what it was made from: it may give
+        # something else
+        if inspect.isasyncgenfunction(function):
             return self._of_async_generator(function, name)
-        if inspect.isgeneratorfunction(target):
+        if inspect.isgeneratorfunction(function):
             return self._of_generator(function, name)
-        if inspect.iscoroutinefunction(target):
+        if inspect.iscoroutinefunction(function):
             return self._of_coroutine(function, name)
         return self._of_function(function, name)
 
@@ -98,9 +113,14 @@ class Traced:
                 span.end_with(error)
                 raise
             reset(token)
+            if type(result) in LATER:
+                return later(span, result)
             finish(span, result)
             return result
 
+        for extra in CACHE_METHODS:  # of functools' caches, which have them besides their attributes
+            if hasattr(function, extra):
+                setattr(call, extra, getattr(function, extra))
         return call
 
     def _of_coroutine(self, function: Callable[..., Any], name: str) -> Callable[..., Any]:
@@ -205,6 +225,34 @@ class Traced:
         self, kind: type[BaseException] | None, error: BaseException | None, tb: TracebackType | None
     ) -> None:
         self.__exit__(kind, error, tb)
+
+
+def name_of(function: Any) -> str:
+    """What a function is called; of a partial one the name of the function within, of an object its class's."""
+    while isinstance(function, functools.partial):
+        function = function.func
+    return getattr(function, "__qualname__", type(function).__name__).replace("<locals>.", "")
+
+
+def later(span: Span, result: Any) -> Any:
+    """The same coroutine or generator that a plain function has given, with `span` as the current observation inside
+    it: the call ends with it, or when nobody wants it any more."""
+    if isinstance(result, CoroutineType):
+        wrapped: Any = await_within(span, result)
+    elif isinstance(result, GeneratorType):
+        wrapped = trace_generator(result, span)
+    else:
+        wrapped = trace_async_generator(result, lambda: span)
+    weakref.finalize(wrapped, span.end, status="cancelled").atexit = False  # one that is never begun ends nothing
+    return wrapped
+
+
+async def await_within(span: Span, coroutine: Coroutine[Any, Any, Any]) -> Any:
+    """The result of the coroutine."""
+    with span:
+        result = await coroutine
+        finished(span, result)
+        return result
 
 
 def finished(span: Span, result: Any) -> None:

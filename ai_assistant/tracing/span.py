@@ -143,12 +143,13 @@ class Span:
 
     def fail(self, error: BaseException) -> None:
         """Notes an exception and marks it as failed; the observation goes on until its end."""
-        stack = "".join(traceback.format_exception(type(error), error, error.__traceback__))
+        name = type(error).__qualname__
+        message, stack = words_of(error)
         self.update(
             status="failed",
             level="error",
-            error_type=type(error).__qualname__,
-            error_message=str(error)[:4000] or type(error).__qualname__,
+            error_type=name,
+            error_message=message[:4000] or name,
             error_stack=stack[-STACK_CHARS:],
         )
 
@@ -348,6 +349,19 @@ def leave(span: Span) -> None:
         CURRENT.reset(token)
     except ValueError:  # entered in another context: a task that was made for the rest of a block
         CURRENT.set(None)
+
+
+def words_of(error: BaseException) -> tuple[str, str]:
+    """The message and the traceback of an exception; of one that cannot be put into words, what can be said of it. It
+    is the program's, which must see it and not what its `__str__` raises."""
+    try:
+        message = str(error)
+    except Exception as again:  # noqa: BLE001  # a class may raise anything from anywhere; said in its place
+        message = f"<str raised {type(again).__name__}>"
+    try:
+        return message, "".join(traceback.format_exception(type(error), error, error.__traceback__))
+    except Exception as again:  # noqa: BLE001  # as above
+        return message, f"<traceback raised {type(again).__name__}>"
 
 
 def is_cancellation(error: BaseException) -> bool:

@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
+import functools
 import gc
 import inspect
 import threading
+import warnings
 from concurrent.futures import ThreadPoolExecutor
 
 import pytest
@@ -339,3 +342,161 @@ def test_a_failure_of_tracing_is_counted_and_never_the_programs(traces, caplog):
     assert tracing.status()["errors"] == 2
     assert "update failed" in caplog.text
     assert traces.named("f")["status"] == "completed"
+
+
+class Wordless(Exception):
+    def __str__(self):
+        raise RuntimeError("no words")
+
+
+def test_an_exception_that_cannot_be_put_into_words_reaches_the_program_as_it_is(traces):
+    @tracing.traced("sync")
+    def fails():
+        raise Wordless
+
+    @tracing.traced("async")
+    async def fails_later():
+        raise Wordless
+
+    with pytest.raises(Wordless):
+        fails()
+    with pytest.raises(Wordless):
+        asyncio.run(fails_later())
+    with pytest.raises(Wordless), tracing.span("block"):
+        raise Wordless
+    for name in ("sync", "async", "block"):
+        row = traces.named(name)
+        assert (row["status"], row["error_type"]) == ("failed", "Wordless")
+        assert row["error_message"] == "<str raised RuntimeError>"
+
+
+def test_what_another_decorator_made_stays_what_it_is(traces):
+    def run(function):
+        @functools.wraps(function)
+        def call():
+            return asyncio.run(function())
+
+        return call
+
+    def listed(function):
+        @functools.wraps(function)
+        def call():
+            return list(function())
+
+        return call
+
+    @tracing.traced("run")
+    @run
+    async def answer():
+        return 42
+
+    @tracing.traced("listed")
+    @listed
+    def items():
+        yield 1
+
+    @tracing.traced
+    @contextlib.contextmanager
+    def block():
+        yield "inside"
+
+    @tracing.traced
+    @contextlib.asynccontextmanager
+    async def later_block():
+        yield "inside"
+
+    async def enter():
+        async with later_block() as found:
+            return found
+
+    assert (answer(), items()) == (42, [1])
+    with block() as found:
+        assert found == "inside"
+    assert asyncio.run(enter()) == "inside"
+    assert [traces.named(name)["output"] for name in ("run", "listed")] == ["42", "[1]"]
+
+
+def test_a_plain_function_that_gives_a_coroutine_ends_with_it(traces):
+    async def work():
+        with tracing.span("inner"):
+            return 5
+
+    class Asynchronous:
+        async def __call__(self):
+            return await work()
+
+    for name, function in (("plain", lambda: work()), ("object", Asynchronous())):
+        assert asyncio.run(awaited(tracing.traced(name)(function))) == 5
+        row = traces.named(name)
+        assert (row["status"], row["output"]) == ("completed", "5")
+    assert {row["parent"] for row in traces.observations() if row["title"] == "inner"} == {
+        traces.named(name)["span"] for name in ("plain", "object")
+    }
+
+
+async def awaited(function):
+    return await function()
+
+
+def test_a_plain_function_that_gives_a_generator_ends_with_it(traces):
+    def items():
+        with tracing.span("inner"):
+            yield "a"
+        yield "b"
+
+    assert list(tracing.traced("plain")(lambda: items())()) == ["a", "b"]
+    row = traces.named("plain")
+    assert (row["status"], row["output"]) == ("completed", "ab")
+    assert traces.named("inner")["parent"] == row["span"]
+
+
+def test_what_a_plain_function_gives_and_nobody_begins_is_cancelled(traces):
+    async def work():
+        return None
+
+    def items():
+        yield 1
+
+    tracing.traced("generator")(lambda: items())()
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", RuntimeWarning)
+        tracing.traced("coroutine")(lambda: work())()
+        gc.collect()
+    assert [traces.named(name)["status"] for name in ("generator", "coroutine")] == ["cancelled"] * 2
+
+
+def test_properties_caches_and_partial_functions(traces):
+    class Thing:
+        @tracing.traced("property")
+        @property
+        def size(self):
+            return 3
+
+        @tracing.traced("cached property")
+        @functools.cached_property
+        def weight(self):
+            return 4
+
+    @tracing.traced("cached")
+    @functools.cache
+    def price():
+        return 5
+
+    def add(a, b):
+        return a + b
+
+    assert (Thing().size, Thing().weight, price()) == (3, 4, 5)
+    price.cache_clear()
+    assert tracing.traced(functools.partial(add, 1))(2) == 3
+    assert {row["title"] for row in traces.observations()} == {
+        "property",
+        "cached property",
+        "cached",
+        "test_properties_caches_and_partial_functions.add",
+    }
+
+
+@pytest.mark.parametrize("target", [Wordless, 5, [], property()])
+def test_what_is_no_function_is_told_when_the_program_starts(target):
+    with pytest.raises(TypeError, match="must be given a function"):
+        tracing.traced(target)
