@@ -7,6 +7,7 @@ by another; what was stored twice that way is skipped, for producers number thei
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import logging
 import os
 import socket
@@ -69,6 +70,10 @@ class Consumer:
         self._on_ended = on_ended
         self._stopping = asyncio.Event()
         self._known: set[str] = set()
+        self._look = asyncio.Event()
+        """Set when there may be another site."""
+        self._news = asyncio.Event()
+        """Set when a heartbeat has something new to say."""
         self._sites: dict[str, SiteConsumer] = {}
         self._loops: dict[str, asyncio.Task[None]] = {}
         self._refused: dict[str, float] = {}
@@ -78,6 +83,7 @@ class Consumer:
         """Serves these, too, from the next look on: before the first trace of a site, it is known that it has a
         consumer."""
         self._known.update(sites)
+        self._look.set()
 
     def stop(self) -> None:
         """Asks it to end after the batches that it has."""
@@ -122,7 +128,7 @@ class Consumer:
             for site in sorted(self._known | {member.decode(errors="replace") for member in members}):
                 self._serve(site)
             self.ready.set()
-            await asyncio.sleep(self.options.sites_s)
+            await set_within(self._look, self.options.sites_s)
 
     def _serve(self, site: str) -> None:
         """Begins with a site that is not served yet; one that was refused is asked again after a while."""
@@ -135,6 +141,7 @@ class Consumer:
             self._units,
             self.options,
             stopping=self._stopping,
+            news=self._news,
             is_busy=self._is_busy,
             on_ended=self._on_ended,
         )
@@ -150,12 +157,12 @@ class Consumer:
 
     async def _beat_loop(self) -> None:
         while True:
-            for one in list(self._sites.values()):
+            for one in [site for site in self._sites.values() if site.is_open or site.served.error]:
                 try:
                     await self._beat(one)
                 except ResponseError as error:  # a key of one site that is no stream must not stop the others
                     log.error("traces of %s: the heartbeat failed: %s", one.site, error)
-            await asyncio.sleep(self.options.beat_s)
+            await set_within(self._news, self.options.beat_s)
 
     async def _beat(self, one: SiteConsumer) -> None:
         keys, backlog = one.intake.keys, await one.look()
@@ -198,3 +205,10 @@ class Consumer:
         self._units.close()
         await self._client.aclose() if hasattr(self._client, "aclose") else await self._client.close()
         log.info("trace consumer %s has stopped", self.id)
+
+
+async def set_within(event: asyncio.Event, limit_s: float) -> None:
+    """Returns when the event is set, which it is no longer then, or when the time is over."""
+    with contextlib.suppress(asyncio.TimeoutError):
+        await asyncio.wait_for(event.wait(), limit_s)
+    event.clear()

@@ -36,11 +36,13 @@ class SiteConsumer:
         options: ConsumerOptions,
         *,
         stopping: asyncio.Event,
+        news: asyncio.Event,
         is_busy: Callable[[], bool],
         on_ended: OnEnded | None = None,
     ):
-        """`is_busy`: whether the process has something to do that must not wait for traces. `on_ended`: who wants to
-        know what has ended, once it is stored."""
+        """`stopping`: set when it is to end. `news`: it sets that when its heartbeat should not wait. `is_busy`:
+        whether the process has something to do that must not wait for traces. `on_ended`: who wants to know what has
+        ended, once it is stored."""
         self.site = site
         self.intake = intake
         self.served = Served()
@@ -51,6 +53,7 @@ class SiteConsumer:
         self._units = units
         self._options = options
         self._stopping = stopping
+        self._news = news
         self._is_busy = is_busy
         self._on_ended = on_ended
         self.is_open = False
@@ -82,6 +85,7 @@ class SiteConsumer:
         try:
             await self._units.run(self.site, lambda access: None)
             self.is_open = True
+            self._news.set()
         except DoesNotExistError:
             raise
         except Exception as error:  # noqa: BLE001  # whatever keeps a site from opening: it is tried again
@@ -140,6 +144,8 @@ class SiteConsumer:
 
     async def _away(self, error: Exception) -> None:
         """Waits before the database is tried again; longer each time."""
+        if not self.served.error:
+            self._news.set()
         self.served.failures += 1
         self.served.error = words(error)[:200]
         if self._failed % LOG_EVERY == 0:
