@@ -74,7 +74,10 @@ class Client:
             site: Any = self.settings.site() if callable(self.settings.site) else self.settings.site
         except Exception as error:  # noqa: BLE001  # the program's own function; said in the answer
             return Health(where="nowhere", connected=False, problem=f"site: {error!r}")
-        return self.pipeline.sink.check(str(site or NO_SITE))
+        try:
+            return self.pipeline.sink.check(str(site or NO_SITE))
+        except Exception as error:  # noqa: BLE001  # what no sink foresaw; without its words, which may hold a password
+            return Health(where="nowhere", connected=False, problem=f"{type(error).__name__} while it was looked")
 
     def flush(self, timeout: float = 5.0) -> bool:
         """Whether everything noted so far was delivered within `timeout` seconds."""

@@ -202,16 +202,22 @@ class Traced:
         return known[1]
 
     def __enter__(self) -> Span:
-        span = nothing(None)
+        span = self._span = self._begun()
+        return span.__enter__()
+
+    def _begun(self) -> Span:
         tracer = state.active()
-        if tracer is not None:
+        if tracer is None:
+            return nothing(None)
+        try:
             parent = CURRENT.get()
             if parent is not None and parent.state.lane:
                 tracer = parent.tracer.base
             tracer = self._tracer(tracer) if self._own else tracer
-            span = tracer.start(self._name or "step", self._type, parent=parent, **self._values)
-        self._span = span
-        return span.__enter__()
+            return tracer.start(self._name or "step", self._type, parent=parent, **self._values)
+        except Exception as error:  # noqa: BLE001  # counted and logged; tracing must not break its program
+            tracer.failed("the beginning of a block", error)
+            return nothing(None)
 
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, tb: TracebackType | None) -> None:
         span, self._span = self._span, None

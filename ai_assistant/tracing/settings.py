@@ -5,12 +5,15 @@ from __future__ import annotations
 import logging
 import os
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from typing import Any, Final
+from urllib.parse import SplitResult, urlsplit
 
 import msgspec
 
 from ai_assistant.core.trace import REASONING_CHARS
+from ai_assistant.tracing.capture import storable
+from ai_assistant.tracing.secret_text import MASK
 
 log = logging.getLogger("ai_assistant.tracing")
 
@@ -76,7 +79,8 @@ Problem = Callable[[str], None]
 
 def settings_from(given: Mapping[str, Any], environ: Mapping[str, str] | None = None) -> tuple[Settings, list[str]]:
     """The settings, and what is wrong with those that cannot be used: these keep their defaults, since tracing must
-    not keep a program from running. What is given as `None` does not count."""
+    not keep a program from running; those that keep something private withhold all of it. What is given as `None` does
+    not count."""
     environ = os.environ if environ is None else environ
     problems: list[str] = []
     found: dict[str, Any] = {}
@@ -90,6 +94,9 @@ def settings_from(given: Mapping[str, Any], environ: Mapping[str, str] | None = 
             found[name] = CHECKS[name](value)
         except SettingError as error:
             problems.append(f"{where}: {error}")
+            if name in PRIVACY:
+                found[name] = PRIVACY[name]
+                problems[-1] += f"; until then {WITHHELD[name]}"
     problems += [f"{name}: there is no such setting" for name in given if name not in Settings.__struct_fields__]
     return Settings(**found), problems
 
@@ -104,25 +111,44 @@ def _of_environment(name: str, environ: Mapping[str, str]) -> str | None:
 def _text(value: Any) -> str:
     if not isinstance(value, str) or not value.strip():
         raise SettingError(f"must be a text, not {type(value).__name__}")
+    if storable(value) != value:  # an environment variable that is no UTF-8
+        raise SettingError("must be UTF-8")
     return value.strip()
 
 
 def _redis_url(value: Any) -> str:
-    if not _text(value).startswith(("redis://", "rediss://", "unix://")):
+    url = _text(value)
+    if not url.startswith(("redis://", "rediss://", "unix://")):
         raise SettingError("must begin with redis://, rediss:// or unix://")
-    return value
+    _split(url)
+    return url
 
 
 def _http_url(value: Any) -> str:
-    if not _text(value).startswith(("http://", "https://")):
+    url = _text(value)
+    if not url.startswith(("http://", "https://")):
         raise SettingError("must begin with http:// or https://")
-    return value.rstrip("/")
+    parts = _split(url)
+    if not parts.hostname or parts.username is not None or re.search(r"\s", url):
+        raise SettingError("must name a host, without a user or a password: these are the api_key")
+    return url.rstrip("/")
+
+
+def _split(url: str) -> SplitResult:
+    """The parts of a URL. The error does not repeat it, for it may hold a password."""
+    try:
+        parts = urlsplit(url)
+        _ = parts.port
+    except ValueError:
+        raise SettingError("is no URL: its host or its port cannot be read") from None
+    return parts
 
 
 def _api_key(value: Any) -> str:
-    if not re.fullmatch(r"[^\s:]+:[^\s:]+", _text(value)):
-        raise SettingError("must be key:secret")
-    return value.strip()
+    key = _text(value)
+    if not re.fullmatch(r"[!-9;-~]+:[!-9;-~]+", key):
+        raise SettingError("must be key:secret, in ASCII")
+    return key
 
 
 def _site(value: Any) -> Any:
@@ -170,7 +196,11 @@ def _function(value: Any) -> Any:
 
 
 def _patterns(value: Any) -> tuple[str, ...]:
-    patterns = [part for part in value.split("\n") if part] if isinstance(value, str) else list(value)
+    if isinstance(value, str):
+        value = [part for part in value.split("\n") if part]
+    if not isinstance(value, Iterable):
+        raise SettingError(f"must be a list of regular expressions, not {type(value).__name__}")
+    patterns = list(value)
     for pattern in patterns:
         try:
             re.compile(pattern)
@@ -178,6 +208,24 @@ def _patterns(value: Any) -> tuple[str, ...]:
             raise SettingError(f"{pattern!r} is no regular expression: {error}") from None
     return tuple(patterns)
 
+
+def masks_all(value: Any) -> str:
+    """The mask where the one that was wanted cannot be used: nothing of a payload leaves the process."""
+    return MASK
+
+
+PRIVACY: Final[dict[str, Any]] = {
+    "capture_input": False,
+    "capture_output": False,
+    "capture_reasoning": False,
+    "mask": masks_all,
+    "mask_patterns": (r"(?s)\A.*\Z",),
+}
+"""What holds in the place of a setting that cannot be used, where its default would tell what was to be kept back."""
+WITHHELD: Final = {
+    **dict.fromkeys(("capture_input", "capture_output", "capture_reasoning"), "it is false"),
+    **dict.fromkeys(("mask", "mask_patterns"), "all payloads are masked"),
+}
 
 CHECKS: Final[dict[str, Callable[[Any], Any]]] = {
     "redis_url": _redis_url,

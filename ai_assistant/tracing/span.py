@@ -66,7 +66,8 @@ class Span:
         self.state = state
         self.id: str = tracer.ids.span()
         self.parent_id = parent_id
-        title = name if name.isascii() else storable(name)
+        title = name if type(name) is str else str(name)
+        title = title if title.isascii() else storable(title)
         self.fields: dict[str, Any] = {"type": type_, "title": title, "parent": parent_id, "started_at": at}
         """Columns that the publisher has not taken yet, or all that were set since it took the first ones."""
         self.ended = False
@@ -108,7 +109,11 @@ class Span:
         1, `reasoning` why; further names as in `update`."""
         if self.ended:
             return
-        child = self.tracer.start(name, "event", parent=self)
+        try:
+            child = self.tracer.start(name, "event", parent=self)
+        except Exception as error:  # noqa: BLE001  # counted and logged; tracing must not break its program
+            self.tracer.failed("event", error)
+            return
         if data is not None:
             values.setdefault("input", data)
         if "value" in values:
@@ -117,7 +122,13 @@ class Span:
 
     def progress(self, done: float, total: float = 100.0, message: str | None = None) -> None:
         """How far it is; shown while it runs."""
-        share = 100.0 * done / total if total else 0.0
+        if self.ended:
+            return
+        try:
+            share = 100.0 * done / total if total else 0.0
+        except TypeError as error:
+            self.tracer.failed("progress", error)
+            return
         values: dict[str, Any] = {"progress": max(0.0, min(100.0, share))}
         if message is not None:
             values["progress_message"] = message

@@ -145,9 +145,13 @@ def start_span(name: str, type: str = "span", *, at: int | None = None, **values
     if tracer is None:
         return NOTHING
     parent = CURRENT.get()
-    return (parent.tracer.base if parent is not None and parent.state.lane else tracer).start(
-        name, type, parent=parent, at=at, **values
-    )
+    try:
+        return (parent.tracer.base if parent is not None and parent.state.lane else tracer).start(
+            name, type, parent=parent, at=at, **values
+        )
+    except Exception as error:  # noqa: BLE001  # counted and logged; tracing must not break its program
+        tracer.failed("the beginning of an observation", error)
+        return NOTHING
 
 
 def set_trace(
@@ -192,7 +196,11 @@ def remote_parent(remote: Remote) -> Span | None:
     tracer = active()
     if tracer is None:
         return None
-    state = tracer.begin_trace(remote.trace_id)
+    try:
+        state = tracer.begin_trace(remote.trace_id)
+    except Exception as error:  # noqa: BLE001  # counted and logged; tracing must not break its program
+        tracer.failed("the continuation of a trace", error)
+        return None
     if state is None:
         return None
     stand_in = Span(tracer, state, "", "", "span", 0)

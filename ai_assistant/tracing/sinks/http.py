@@ -26,6 +26,7 @@ COMPRESS: Final = 1024
 DENIED_S: Final = 30.0
 """How long to wait after a refusal that only an administrator can change."""
 
+
 class Quiet(logging.Filter):
     """Keeps our deliveries, which come several times a second, out of what httpx tells a program's log at INFO."""
 
@@ -70,7 +71,7 @@ class HttpSink:
 
         try:
             response = self._connected().post(PATH, content=_encode(message))
-        except httpx.HTTPError as error:
+        except (httpx.HTTPError, httpx.InvalidURL, ValueError) as error:
             raise SinkAway(f"{self._url} cannot be reached: {error}") from error
         if response.status_code == 200:
             try:

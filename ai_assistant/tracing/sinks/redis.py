@@ -106,7 +106,7 @@ class RedisSink:
                 pipe.time()
                 pipe.hvals(ObservabilityKeys(site).consumers)
                 (seconds, micros), beats = pipe.execute()
-        except (RedisError, OSError, ValueError) as error:
+        except (RedisError, OSError, ValueError, SinkAway) as error:
             return Health(where=where, connected=False, problem=str(error))
         ages = [seconds + micros / 1e6 - beat / 1000 for beat in map(beat_of, beats) if beat]
         return Health(where=where, connected=True, consumer_age_s=max(0.0, min(ages)) if ages else None)
@@ -117,12 +117,17 @@ class RedisSink:
             from redis.backoff import NoBackoff
             from redis.retry import Retry
 
-            self._client = redis.Redis.from_url(
-                self._url,
-                socket_connect_timeout=CONNECT_S,
-                socket_timeout=ANSWER_S,
-                retry=Retry(NoBackoff(), 0),
-            )
+            try:
+                self._client = redis.Redis.from_url(
+                    self._url,
+                    socket_connect_timeout=CONNECT_S,
+                    socket_timeout=ANSWER_S,
+                    retry=Retry(NoBackoff(), 0),
+                )
+                self._client.connection_pool.make_connection()  # which is where an unknown option of the URL is noticed
+            except (ValueError, TypeError) as error:
+                self._client = None
+                raise SinkAway(f"redis_url cannot be used ({type(error).__name__}): look at its options") from None
         return self._client
 
     def after_fork(self) -> None:
