@@ -73,6 +73,9 @@ class StatusHost:
         """What a worker that uses a provider says of itself."""
         return {
             "ok": True,
+            "redis": {"ok": False},
+            "trace_consumers": [{"id": "c", "error": "database said: http://in"}],
+            "traces": None,
             "workers": [{"worker": "w", "age_ms": 1, "gateway": {"providers": {"openai http://in": 1}}}],
         }
 
