@@ -49,10 +49,10 @@ def agent_run(client: Client, **fields: Any) -> str:
     return trace
 
 
-def with_a_gap(client: Client) -> str:
+def with_a_gap(client: Client, user: str) -> str:
     """A trace of which three events never came."""
     program, trace = Program(client), new_trace()
-    first = program.event("trace", trace, title="With a gap", service="warehouse")
+    first = program.event("trace", trace, title="With a gap", service="warehouse", user=user)
     for _ in range(3):
         program.event("event", trace, new_span(), title="lost")
     at = now_us()
@@ -61,11 +61,11 @@ def with_a_gap(client: Client) -> str:
     return trace
 
 
-def with_many(client: Client, count: int) -> str:
+def with_many(client: Client, user: str, count: int) -> str:
     """A trace with so many steps, all below the first."""
     program, trace, root = Program(client), new_trace(), new_span()
     start = now_us()
-    events = [program.event("trace", trace, title="Many", service="warehouse")]
+    events = [program.event("trace", trace, title="Many", service="warehouse", user=user)]
     events.append(program.event("whole", trace, root, title="all", started_at=start, ended_at=start + count * 1000))
     for number in range(count - 1):
         at = start + number * 1000
@@ -75,3 +75,9 @@ def with_many(client: Client, count: int) -> str:
         program.send(events[begin : begin + 1000])
     stored(client, trace, lambda found: found["trace"]["observation_count"] == count)
     return trace
+
+
+def refused_event(client: Client, trace: str) -> None:
+    """An event for somebody else's trace, from one who is not trusted: it becomes a dead letter."""
+    intruder = Program(client)
+    intruder.send([intruder.event("whole", trace, new_span(), title="not mine")])

@@ -96,7 +96,7 @@ def test_the_form_shows_figures_and_the_tree_in_its_order(page: Page, trace: str
 def test_there_are_buttons_where_there_is_something_to_show(page: Page, trace: str) -> None:
     desk.open_desk(page, f"ai-trace/{trace}")
     expect(rows(page)).to_have_count(4)
-    buttons = [row.get_by_role("button").all_inner_texts() for row in rows(page).all()]
+    buttons = [row.get_by_role("button").all_text_contents() for row in rows(page).all()]
     assert buttons == [[], ["Prompt", "Reasoning", "Response"], ["Prompt"], ["Response"]]
 
 
@@ -142,8 +142,8 @@ def test_a_click_opens_the_observation_and_leads_back(page: Page, trace: str) ->
     expect(page).to_have_url(re.compile(f"/app/ai-trace/{trace}$"))
 
 
-def test_a_gap_is_said_in_red(page: Page, program: Client) -> None:
-    trace = desk_traces.with_a_gap(program)
+def test_a_gap_is_said_in_red(page: Page, program: Client, ann: tuple[str, str]) -> None:
+    trace = desk_traces.with_a_gap(program, ann[0])
     desk.open_desk(page, f"ai-trace/{trace}")
     expect(page.locator("ai-trace-figures .bad")).to_have_text("3 events missing")
     expect(page.locator(".form-message")).to_contain_text("3 events of this trace are missing")
@@ -151,8 +151,8 @@ def test_a_gap_is_said_in_red(page: Page, program: Client) -> None:
     expect(page.locator(".list-row", has_text="With a gap").locator(".indicator-pill.red").first).to_contain_text("3")
 
 
-def test_many_observations_come_a_part_at_a_time(page: Page, program: Client) -> None:
-    trace = desk_traces.with_many(program, MANY)
+def test_many_observations_come_a_part_at_a_time(page: Page, program: Client, ann: tuple[str, str]) -> None:
+    trace = desk_traces.with_many(program, ann[0], MANY)
     desk.open_desk(page, f"ai-trace/{trace}")
     expect(rows(page)).to_have_count(200)
     page.get_by_role("button", name="Show 500 more").click()
@@ -218,21 +218,21 @@ def test_without_level_one_there_is_no_button(
             expect(page.locator("ai-trace-payload")).to_have_count(0)
 
 
-def test_dead_letters_are_shown_and_tried_again(page: Page, program: Client) -> None:
-    program.call("ingest_traces", producer="desk-poison", entries=[{"b": "cG9pc29u", "n": 1}])
-    desk.open_desk(page, "ai-trace")
+def test_dead_letters_are_shown_and_tried_again(page: Page, site: desk.Site, trace: str) -> None:
+    with desk_traces.client_of(*site.make_user("AI User")) as client:
+        desk_traces.refused_event(client, trace)
     shown = page.get_by_role("dialog").locator("ai-dead-letters")
-    letter = shown.locator("tbody tr").first
+    letter = shown.locator("tbody tr", has_text=trace[:8])
     for _ in range(20):
+        desk.open_desk(page, "ai-trace")
         page.locator(".page-head:visible .menu-btn-group button").click()
         page.locator(".page-head:visible").get_by_text("Dead Letters", exact=True).click()
         expect(shown.locator("tbody tr, p").first).to_be_visible()
         if letter.count():
             break
-        close(page)
         page.wait_for_timeout(500)
-    expect(letter).to_contain_text("entry")
-    letter.get_by_role("button", name="Retry").click()
+    expect(letter.first).to_contain_text("whole")
+    letter.first.get_by_role("button", name="Retry").click()
     expect(shown.get_by_role("status")).to_contain_text("1 on their way again")
 
 
