@@ -10,7 +10,7 @@ from collections.abc import Callable
 from typing import Any
 
 from ai_assistant.tracing.context import CURRENT
-from ai_assistant.tracing.forks import register_ends
+from ai_assistant.tracing.forks import register_end_of_child, register_ends
 from ai_assistant.tracing.ids import Ids, now_us
 from ai_assistant.tracing.no_span import NoSpan
 from ai_assistant.tracing.pipeline import Pipeline
@@ -51,6 +51,8 @@ class Client:
                 clock=clock,
             )
             self.default = self.tracer(settings.site or NO_SITE)
+            if not CLIENTS:
+                register_end_of_child(_end)
             CLIENTS.add(self)
 
     def tracer(self, site: Site, *, settings: Settings | None = None) -> Tracer:

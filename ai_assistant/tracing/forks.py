@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+import threading
 from collections.abc import Callable
 from typing import Any
 
@@ -33,6 +34,29 @@ def register_ends(end: Callable[[], None]) -> None:
             module.Finalize(None, end, exitpriority=100)
 
         module.register_after_fork(anchor, in_child)
+    register_celery(end)
+
+
+def register_end_of_child(end: Callable[[], None]) -> None:
+    """The same where tracing begins in such a child itself: in the initializer of a pool, in a worker of Celery."""
+    for name in LIBRARIES:
+        module, process = sys.modules.get(name), sys.modules.get(f"{name.partition('.')[0]}.process")
+        if module is not None and process is not None and process.current_process()._parent_pid is not None:
+            module.Finalize(None, end, exitpriority=100)
+    register_celery(end)
+
+
+def register_celery(end: Callable[[], None]) -> None:
+    """A process of Celery's pool ends by `os._exit` without any finalizer, after this signal (billiard 4, pool.py)."""
+    signals = sys.modules.get("celery.signals")
+    if signals is not None and "celery" not in _registered:
+        _registered.add("celery")
+        signals.worker_process_shutdown.connect(lambda **_: end(), weak=False)
+
+
+def may_be_short_lived(is_child: bool) -> bool:
+    """Whether `is_short_lived` is worth a look: in a child, and where RQ is known, whose jobs may begin tracing."""
+    return is_child or "rq" in sys.modules
 
 
 def is_short_lived() -> bool:
@@ -41,3 +65,9 @@ def is_short_lived() -> bool:
     if rq is None:
         return False
     return rq.get_current_job() is not None
+
+
+def is_alone() -> bool:
+    """Whether nothing of the program runs any more beside daemon threads: so it is in a child that was forked in a
+    thread when that thread has ended. The process then ends with its last thread, without Python's help."""
+    return not any(thread is threading.main_thread() or not thread.daemon for thread in threading.enumerate())

@@ -19,7 +19,7 @@ import uuid
 from collections.abc import Callable
 from typing import Any, Final
 
-from ai_assistant.tracing.forks import is_short_lived
+from ai_assistant.tracing.forks import is_alone, is_short_lived, may_be_short_lived
 from ai_assistant.tracing.ids import now_us
 from ai_assistant.tracing.lane import Lane
 from ai_assistant.tracing.queue import END, START, TRACE, Queue
@@ -101,6 +101,8 @@ class Pipeline:
 
     def _begin(self) -> None:
         """What a process has of its own: nothing of it is inherited by a child."""
+        self.may_vanish = may_be_short_lived(self.forked)
+        """Whether the end of a local root is to be told to `root_ended`."""
         self.queue = Queue(self._wake, self._help)
         self.lanes: dict[str, Lane] = {}
         self._host = socket.gethostname()[:140]
@@ -142,7 +144,7 @@ class Pipeline:
         self._begin()
 
     def root_ended(self) -> None:
-        """In a child process, after the end of a local root: one that is about to vanish delivers at once."""
+        """After the end of a local root: a process that is about to vanish delivers at once."""
         if is_short_lived():
             self.flush(ROOT_FLUSH_S)
 
@@ -229,6 +231,9 @@ class Pipeline:
             except Exception as error:  # noqa: BLE001  # counted and logged; the thread must not end
                 self.failed("publishing", error)
             self._rest()
+            if self.forked and is_alone():
+                self._stopping = True
+                self._say_goodbye()
 
     def _round(self) -> None:
         """Takes what was left before now, and delivers it a slice after another, so that memory stays bounded."""

@@ -235,7 +235,7 @@ class Span:
                 self.fields.update(last)
             self.tracer.queue.end(self)
         self._reasoning = self._metadata = self._scores = None
-        if self.tracer.pipeline.forked and self.id == self.state.root:
+        if self.tracer.pipeline.may_vanish and self.id == self.state.root:
             self.tracer.pipeline.root_ended()
 
     def _note(self, columns: dict[str, Any]) -> None:

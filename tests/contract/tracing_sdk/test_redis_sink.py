@@ -292,6 +292,58 @@ def test_children_of_multiprocessing_deliver_before_they_vanish(redis_url, clien
     assert sum(event.kind == "bye" for event in events) == 5
 
 
+BEGUN_IN_CHILDREN = """
+import multiprocessing, os
+from concurrent.futures import ProcessPoolExecutor
+from ai_assistant import tracing
+
+@tracing.traced("job")
+def job(n):
+    return n * n
+
+if __name__ == "__main__":
+    context = multiprocessing.get_context(os.environ["HOW"])
+    with ProcessPoolExecutor(1, mp_context=context, initializer=tracing.init) as pool:
+        assert list(pool.map(job, range(4))) == [0, 1, 4, 9]
+"""
+
+
+@pytest.mark.parametrize("how", ["fork", "spawn", "forkserver"])
+def test_tracing_that_begins_in_a_child_of_multiprocessing_delivers_before_it_vanishes(
+    redis_url, client, tmp_path, how
+):
+    script = tmp_path / "main.py"  # spawned children import the main module from its file
+    script.write_text(BEGUN_IN_CHILDREN)
+    run(f"import subprocess, sys; subprocess.run([sys.executable, {str(script)!r}], check=True)", redis_url, HOW=how)
+    events = events_in(client)
+    assert sorted(e.fields["output"] for e in events if e.fields.get("title") == "job") == ["0", "1", "4", "9"]
+    assert [event.kind for event in events][-1] == "bye"
+
+
+FORKED_IN_A_THREAD = """
+import os, threading
+from ai_assistant import tracing
+tracing.init(flush_interval=0.02)
+
+def work():
+    pid = os.fork()
+    if pid == 0:
+        with tracing.span("in child"):
+            pass
+        return  # the process ends with its last thread, and Python does nothing for it
+    assert os.waitpid(pid, 0)[1] == 0
+
+thread = threading.Thread(target=work)
+thread.start()
+thread.join()
+"""
+
+
+def test_a_child_forked_in_a_thread_ends_with_that_thread_and_says_goodbye(redis_url, client):
+    run(FORKED_IN_A_THREAD, redis_url)
+    assert [event.kind for event in events_in(client)] == ["hello", "whole", "bye"]
+
+
 THREADS = """
 import threading, os, time
 from ai_assistant import tracing
