@@ -149,6 +149,7 @@ def measure(traces: int, observations: int, rounds: int, keep: Path | None) -> d
             lists, one = over_http(client, rounds), tree(client, LARGE_TRACE, observations, rounds + 4)
         return {
             "traces": traces,
+            "tree_size": observations,
             "filling_s": round(filled, 1),
             "database_mib": round(path.stat().st_size / 2**20),
             "store": stored,
