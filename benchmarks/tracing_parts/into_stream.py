@@ -26,7 +26,7 @@ from ai_assistant.tracing.client import Client
 
 SITE = "benchmark"
 INPUT = "Lunch at the station, two soups and a coffee, paid in cash. " * 3
-OUTPUT = "It is a receipt of a restaurant: two soups and one coffee. " * 2
+OUTPUT = "It is a receipt of a restaurant: two soups and one coffee. " * 3
 BATCH = 20
 
 
@@ -89,7 +89,7 @@ def arrived(url: str) -> tuple[int, int]:
 def raw(url: str, count: int, per_entry: int) -> dict[str, Any]:
     """What Redis takes of events that are encoded already."""
     fields = {"type": "tool", "title": "read", "parent": "0" * 16, "input": INPUT, "output": OUTPUT, "model": "m-large"}
-    event = encode_event((1, "whole", 1, "0" * 32, 1, 1, "0" * 16, fields | {"metadata": "x" * 150}))
+    event = encode_event((1, "whole", 1, "0" * 32, 1, 1, "0" * 16, fields | {"metadata": "x" * 90}))
     body: Any = {"p": "p", **body_of([event] * per_entry)}
     with redis.Redis.from_url(url) as connection:
         connection.flushall()

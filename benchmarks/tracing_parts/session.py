@@ -86,13 +86,19 @@ def sink() -> Iterator[str]:
             process.stdin.close()
 
 
+def is_installed(module: str) -> bool:
+    """Whether a module can be imported."""
+    try:
+        return importlib.util.find_spec(module) is not None
+    except ModuleNotFoundError:  # of the package that it is in
+        return False
+
+
 def spans(options: Options, say: Say) -> Part:
     """A span's cost, beside the peers; each library several times by turns."""
     numbers = ["--spans", 200, "--rounds", 2] if options.is_quick else ["--spans", 2000, "--rounds", 7]
     libraries = ["ours", "opentelemetry", "langfuse", "mlflow", "xadd"]
-    absent = [
-        name for name in libraries if name in NEEDS and importlib.util.find_spec(NEEDS[name].split(".")[0]) is None
-    ]
+    absent = [name for name in libraries if name in NEEDS and not is_installed(NEEDS[name])]
     found: dict[str, list[dict[str, Any]]] = {}
     with RedisServer() as server, sink() as address:
         for _ in range(1 if options.is_quick else 3):
