@@ -63,6 +63,9 @@ class Units(Protocol):
         ...
 
 
+FULL = "the queue is full"
+
+
 class Figures(msgspec.Struct):
     """What became of the observations that have ended."""
 
@@ -95,6 +98,8 @@ class OtlpSender:
         self._limit = queue
         self._delay_s = delay_s
         self._waiting: dict[str, deque[str]] = {}
+        self._unsure: dict[str, int] = {}
+        """What did not fit before it was known whether the site has an endpoint."""
         self._targets: dict[str, tuple[float, Target | None]] = {}
         self._sending: dict[str, asyncio.Task[None]] = {}
         self._some = asyncio.Event()
@@ -108,7 +113,11 @@ class OtlpSender:
             return
         free = self._limit - self.queued
         if len(names) > free:
-            self._give_up(len(names) - max(0, free), "the queue is full")
+            lost = len(names) - max(0, free)
+            if known and known[1]:
+                self._give_up(lost, FULL)
+            else:  # perhaps nothing of this site goes out
+                self._unsure[site] = self._unsure.get(site, 0) + lost
         if free > 0:
             self._waiting.setdefault(site, deque()).extend(names[:free])
             self._some.set()
@@ -166,6 +175,9 @@ class OtlpSender:
             batch = [names.popleft() for _ in range(min(BATCH, len(names)))]
             try:
                 target = await self._target(site)
+                lost = self._unsure.pop(site, 0)
+                if target is not None and lost:
+                    self._give_up(lost, FULL)
                 if target is None:
                     names.clear()
                     return

@@ -226,7 +226,8 @@ class PlainSites:
 
     def open(self, site: str) -> Any:
         """A unit of work."""
-        return nullcontext(PlainAccess(OtelConfig(traces_url=f"{self._urls[site]}/v1/traces")))
+        url = self._urls[site]
+        return nullcontext(PlainAccess(OtelConfig(traces_url=f"{url}/v1/traces" if url else "")))
 
 
 class PlainAccess:
@@ -308,6 +309,22 @@ async def test_a_collector_that_hangs_keeps_no_process_from_ending(
         stored(maker, sites, 2)
         await until(lambda: sender.queued == 2)
     assert msgspec.to_builtins(sender.figures) == {"sent": 0, "dropped": 5, "rejected": 0}
+
+
+async def test_what_did_not_fit_counts_only_where_something_goes_out(sink: Sink) -> None:
+    sites = PlainSites({"some.test": sink.url, "none.test": ""})
+    sender = OtlpSender(SiteThreads(sites), "test", queue=5, delay_s=0.01)
+    sender.offer("none.test", [f"{i:048x}" for i in range(1, 9)])
+    sender.offer("some.test", [f"{i:048x}" for i in range(1, 9)])
+    assert sender.figures.dropped == 0  # nobody knows yet
+    running = asyncio.create_task(sender.run())
+    await until(lambda: sender.queued == 0 and not sender._sending)
+    sender.offer("some.test", [f"{i:048x}" for i in range(1, 3)])
+    await until(lambda: sender.figures.sent == 2)
+    assert sender.figures.dropped == 8
+    running.cancel()
+    await asyncio.wait([running])
+    await sender.finish()
 
 
 async def test_many_go_out_in_batches(redis_url: str, sites: TraceSites, maker: Maker, sink: Sink) -> None:
