@@ -31,6 +31,8 @@ class Waiting(NamedTuple):
     trace: str
     segment: int
     place: int
+    report: dict[str, Any] | None = None
+    """Of a `drop` event its fields: where it is dropped itself, what it tells of must be told again."""
 
 
 class Lane:
@@ -72,7 +74,7 @@ class Lane:
         self.made = number
         if state is not None:
             state.places = place
-        self.waiting.append(Waiting(event, number, trace, segment, place))
+        self.waiting.append(Waiting(event, number, trace, segment, place, fields if kind == "drop" else None))
         self.bytes += len(event) + FRAME_BYTES
 
     def take_off(self, most: int) -> list[list[bytes]]:
@@ -120,21 +122,35 @@ class Lane:
         """Remembers an event that will never be delivered."""
         self.dropped += 1
         self._reason = reason
-        if self._ranges and self._ranges[-1][1] + 1 == lost.number:
-            self._ranges[-1][1] = lost.number
+        if lost.report is not None:
+            self._take_back(lost.report)
+        self._note_range(lost.number, lost.number)
+        if lost.trace:
+            self._note_trace(lost.trace, lost.segment, lost.place, 1)
+
+    def _take_back(self, report: dict[str, Any]) -> None:
+        """Remembers again what a report tells that nobody will hear."""
+        for first, last in report["ranges"]:
+            self._note_range(first, last)
+        for trace, segment, place, count in report["traces"]:
+            self._note_trace(trace, segment, place, count)
+        self._unreported += report.get("in_unnamed_traces", 0)
+
+    def _note_range(self, first: int, last: int) -> None:
+        if self._ranges and self._ranges[-1][1] + 1 == first:
+            self._ranges[-1][1] = last
         else:
-            self._ranges.append([lost.number, lost.number])
-        if not lost.trace:
-            return
-        key = (lost.trace, lost.segment)
-        known = self._lost.get(key)
+            self._ranges.append([first, last])
+
+    def _note_trace(self, trace: str, segment: int, place: int, count: int) -> None:
+        known = self._lost.get((trace, segment))
         if known is not None:
-            known[0] = max(known[0], lost.place)
-            known[1] += 1
+            known[0] = max(known[0], place)
+            known[1] += count
         elif len(self._lost) < MAX_TRACES:
-            self._lost[key] = [lost.place, 1]
+            self._lost[trace, segment] = [place, count]
         else:
-            self._unreported += 1
+            self._unreported += count
 
     def report_drops(self, at: int) -> None:
         """Adds events that tell what was dropped since the last report. To be called when they can be delivered."""
