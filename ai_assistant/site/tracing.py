@@ -4,12 +4,16 @@ from __future__ import annotations
 
 import functools
 import os
+from collections.abc import Sequence
+from typing import Any
 
 import frappe
 import redis
 from frappe.utils import get_sites
 
+from ai_assistant.core.trace_pipe import TraceEntry
 from ai_assistant.site import bench
+from ai_assistant.site.wake import wake_if_needed
 from ai_assistant.streams.connection import request_client
 from ai_assistant.traces.ingest import RedisTracePipe
 
@@ -41,14 +45,26 @@ def trace_client() -> redis.Redis:
     return _client(traces_redis_url())
 
 
-def trace_pipe() -> RedisTracePipe:
+def trace_pipe() -> SiteTracePipe:
     """The pipeline of the open site; its connections outlive the request."""
     return _trace_pipe(traces_redis_url(), frappe.local.site)
 
 
+class SiteTracePipe(RedisTracePipe):
+    """One that sees to it that somebody stores what it takes: without a daemon, the bench's background job."""
+
+    def send(
+        self, producer: str, entries: Sequence[TraceEntry], *, user: str | None, beat: dict[str, Any] | None
+    ) -> None:
+        """See `TracePipe.send`."""
+        super().send(producer, entries, user=user, beat=beat)
+        if entries:
+            wake_if_needed(bench.tasks(), is_wanted=True)
+
+
 @functools.lru_cache(maxsize=64)
-def _trace_pipe(url: str, site: str) -> RedisTracePipe:
-    return RedisTracePipe(_client(url), site)
+def _trace_pipe(url: str, site: str) -> SiteTracePipe:
+    return SiteTracePipe(_client(url), site)
 
 
 @functools.lru_cache(maxsize=8)

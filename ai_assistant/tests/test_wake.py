@@ -94,6 +94,24 @@ class WakeTest(WakeCase):
         self.assertTrue(wake.is_queued(job.kwargs["kwargs"]["token"]))
         self.assertFalse(wake.is_queued("another"))
 
+    def test_traces_of_other_programs_ask_for_one_too(self):
+        from ai_assistant.core.trace_event import TraceEvent, encode_event, pack
+        from ai_assistant.core.trace_pipe import TraceEntry
+        from ai_assistant.site.tracing import SiteTracePipe
+
+        site = f"wake-{uuid.uuid4().hex[:8]}.test"  # nobody's: no consumer takes it
+        pipe = SiteTracePipe(self.connection, site)
+        body = pack([encode_event(TraceEvent(1, "hello", now_ms() * 1000))])
+        try:
+            pipe.send("p", [], user=None, beat=None)
+            self.assertEqual(self.jobs(), [])
+            pipe.send("p", [TraceEntry(body=body, compressed=False, count=1)], user=None, beat=None)
+            self.assertEqual(len(self.jobs()), 1)
+        finally:
+            for key in self.connection.scan_iter(f"ai_assistant:{site}:*"):
+                self.connection.delete(key)
+            self.connection.srem("ai_assistant:observability:sites", site)
+
     def test_a_daemon_makes_a_job_needless(self):
         self.connection.zadd(self.tasks.keys.workers, {"w": now_ms()})
         self.connection.hset(self.tasks.keys.worker_info, "w", '{"kind": "daemon", "stopping": false}')
