@@ -6,15 +6,16 @@ import os
 import shutil
 import sys
 
-from playwright.sync_api import Browser, Page, sync_playwright
+from playwright.sync_api import Browser, Page, ViewportSize, sync_playwright
 
-from . import desk
+from . import desk, desk_traces
 from .actions import answer, ask, ended
 from .conftest import logged_in
 from .pictures import IMAGES, shoot
 from .upstream import Upstream
 
-SIZE = {"width": 1180, "height": 760}
+SIZE: ViewportSize = {"width": 1180, "height": 760}
+TALL: ViewportSize = {"width": 1180, "height": 1000}
 QUESTION = "How is an addition upheld by type hints? Please think long about it."
 """In the words that the provider waits for: `held` and `think long`."""
 
@@ -29,15 +30,16 @@ def main() -> None:
     with desk.Site() as site, sync_playwright() as playwright:
         browser = playwright.chromium.launch(executable_path=path, args=["--no-sandbox"])
         try:
-            take(new_page(browser, site), site, upstream)
+            take(page_of(browser, site.make_user("System Manager", "AI Manager")), site, upstream)
+            take_traces(browser, site.make_user("System Manager", "AI User"))
         finally:
             browser.close()
             upstream.stop()
 
 
-def new_page(browser: Browser, site: desk.Site) -> Page:
-    """The Desk of a new manager, at twice the size."""
-    sid = desk.login(*site.make_user("System Manager", "AI Manager")).cookies["sid"]
+def page_of(browser: Browser, person: tuple[str, str]) -> Page:
+    """The Desk of this user and password, at twice the size."""
+    sid = desk.login(*person).cookies["sid"]
     return logged_in(browser, desk.URL, sid, viewport=SIZE, device_scale_factor=2).new_page()
 
 
@@ -64,6 +66,36 @@ def take(page: Page, site: desk.Site, upstream: Upstream) -> None:
         desk.open_desk(page, route)
         page.wait_for_timeout(2_000)
         shoot(page, f"desk-{picture}.png")
+
+
+def take_traces(browser: Browser, person: tuple[str, str]) -> None:
+    """The form of a trace in both themes, its reasoning, one observation, the list."""
+    page = page_of(browser, person)
+    page.set_viewport_size(TALL)
+    with desk_traces.client_of(*person) as client:
+        trace = desk_traces.agent_run(client, user=person[0])
+        desk_traces.with_a_gap(client, person[0])
+        desk.open_desk(page, f"ai-trace/{trace}")
+        page.locator("ai-trace-tree li").first.wait_for()
+        page.wait_for_timeout(1_500)
+        shoot(page, "desk-trace.png")
+        page.get_by_role("button", name="Reasoning of plan the steps").click()
+        page.locator("ai-trace-payload pre").wait_for()
+        page.wait_for_timeout(600)
+        shoot(page, "desk-trace-reasoning.png")
+        page.keyboard.press("Escape")
+        page.wait_for_timeout(600)
+        page.evaluate("document.documentElement.setAttribute('data-theme', 'dark')")
+        shoot(page, "desk-trace-dark.png")
+        page.get_by_role("link", name="plan the steps").click()
+        page.locator("ai-trace-payload pre").first.wait_for()
+        shoot(page, "desk-trace-observation-dark.png")
+        desk.open_desk(page, "ai-trace")
+        page.locator(".list-row").first.wait_for()
+        page.wait_for_timeout(1_000)
+        shoot(page, "desk-trace-list.png")
+        for row in client.get("get_traces")["traces"]:
+            client.call("delete_trace", trace=row["trace"])
 
 
 if __name__ == "__main__":

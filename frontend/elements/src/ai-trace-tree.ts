@@ -62,7 +62,7 @@ export class AiTraceTree extends LitElement {
     if (!this.observations.length) return html`<p class="hint">${t("No observation has arrived yet.")}</p>`;
     const rows = this.observations.slice(0, this.shown);
     return html`
-      <ol aria-label=${t("Observations")}>${repeat(
+      <ol class=${this.payloads ? "" : "closed"} aria-label=${t("Observations")}>${repeat(
         rows,
         (row) => row.span,
         (row) => this.#row(row),
@@ -80,12 +80,11 @@ export class AiTraceTree extends LitElement {
         ${row.depth > MAX_DEPTH ? html`<span class="deep">+${row.depth - MAX_DEPTH}</span>` : nothing}
         <span title=${type}>${ICONS[type] ?? spanIcon}</span><span class="visually-hidden">${t("Level {0}", row.depth + 1)}, ${type}:</span>
         <a href=${ifDefined(this.href?.(row))} title=${row.title ?? ""} @click=${(event: MouseEvent) => this.#open(event, row)}>${row.title || t("Untitled")}</a>
-        ${row.model ? html`<span class="model">${row.model}</span>` : nothing}
       </span>
       <span class="buttons">${this.payloads ? payloadsOf(row).map((field) => this.#button(row, field)) : nothing}</span>
       ${this.#bar(row)}
       <span class="number">${row.type === "event" ? "" : took(row.duration_ms)}</span>
-      <span class="tokens number muted">${tokenWords(row)}</span>
+      <span class="tokens number muted">${tokenWords(row)}${row.model ? html`<small>${row.model}</small>` : nothing}</span>
       <span class="status ${row.status ?? ""}">${statusWords(row.status)}</span>
       ${row.error_message ? html`<span class="error">${row.error_message}</span>` : nothing}
     </li>`;

@@ -13,7 +13,7 @@ export const statusStyles = css`
 `;
 
 export const figuresStyles = css`
-  :host { display: block; }
+  :host { display: block; padding-bottom: 0.9rem; }
   dl { display: grid; grid-template-columns: repeat(auto-fill, minmax(8.5rem, 1fr)); gap: 0.9rem 1.25rem; margin: 0; }
   dt { margin: 0; color: var(--ai-muted); font-size: 0.75rem; font-weight: 400; }
   dd { margin: 0.1rem 0 0; font-size: 0.9375rem; font-weight: 550; font-variant-numeric: tabular-nums;
@@ -27,9 +27,10 @@ export const figuresStyles = css`
 
 export const treeStyles = css`
   :host { display: block; container-type: inline-size; }
+  ol.closed { --buttons: 0; }
   ol { margin: 0; padding: 0; list-style: none; border: 1px solid var(--ai-line); border-radius: 10px; overflow: hidden; }
   li { display: grid; align-items: center; gap: 0 0.75rem; padding: 0 0.75rem;
-    grid-template-columns: minmax(12rem, 1fr) auto minmax(4rem, 22%) 4.5rem 8.5rem 6rem;
+    grid-template-columns: minmax(8rem, 1fr) var(--buttons, 13.5rem) minmax(3rem, 13%) 4rem 8.5rem 5.75rem;
     font-size: 0.8125rem; border-top: 1px solid var(--ai-line); content-visibility: auto; contain-intrinsic-size: auto 2.25rem; }
   li:first-child { border-top: 0; }
   li:hover { background: var(--ai-sunken); }
@@ -42,8 +43,8 @@ export const treeStyles = css`
   a { min-width: 0; overflow: hidden; text-overflow: ellipsis; white-space: nowrap; color: inherit; font-weight: 550;
     text-decoration: none; }
   a:hover { text-decoration: underline; }
-  .model, .deep { flex: none; max-width: 40%; overflow: hidden; text-overflow: ellipsis; white-space: nowrap;
-    color: var(--ai-muted); font-size: 0.75rem; }
+  .deep { flex: none; color: var(--ai-muted); font-size: 0.75rem; }
+  small { display: block; overflow: hidden; text-overflow: ellipsis; font-size: 0.6875rem; line-height: 1.1; }
   .buttons { display: flex; gap: 0.25rem; }
   .buttons button { padding: 0 0.5rem; min-height: 1.5rem; border: 1px solid var(--ai-line); border-radius: 6px;
     color: var(--ai-muted); font-size: 0.75rem; background: var(--ai-surface); }

@@ -19,7 +19,7 @@ frappe.ui.form.on("AI Trace", {
 			frappe.ai_assistant.showTrace({ figures: figures.get(0), tree: tree.get(0) }, frm.doc.name);
 		} else {
 			tree.html(
-				__("The observations are not shown here, since {0} was not run yet. See them under Connections.", [
+				__("The observations are not shown here, since {0} was not run yet. They are in the list AI Observation.", [
 					"<code>bench build --app ai_assistant</code>",
 				])
 			);
