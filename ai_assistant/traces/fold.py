@@ -26,8 +26,8 @@ MAX_SEGMENT = 2**53
 MAX_DROPPED = 100_000
 """Ranges and traces that one `drop` may name."""
 
-_TRACE = re.compile(r"[0-9a-f]{32}")
-_SPAN = re.compile(r"[0-9a-f]{16}")
+_TRACE = re.compile(r"(?!0{32})[0-9a-f]{32}")
+_SPAN = re.compile(r"(?!0{16})[0-9a-f]{16}")
 
 
 class Said:
@@ -69,7 +69,7 @@ def checked(event: TraceEvent) -> Said:
 
 def checked_id(field: str, value: str, pattern: re.Pattern[str] = _TRACE) -> None:
     """Raises StoreError where `value` is no id of W3C Trace Context: all of it zero is none."""
-    if not pattern.fullmatch(value) or not value.strip("0"):
+    if not pattern.fullmatch(value):
         raise StoreError(f"{field}: must be {32 if pattern is _TRACE else 16} lower-case hexadecimal digits")
 
 
@@ -77,7 +77,7 @@ def is_placed(event: TraceEvent) -> bool:
     """Whether an event, which may be one that cannot be stored, says to which place of which trace it belongs."""
     return (
         event.kind not in PRODUCER_KINDS
-        and bool(_TRACE.fullmatch(event.trace) and event.trace.strip("0"))
+        and bool(_TRACE.fullmatch(event.trace))
         and 0 < event.place <= MAX_PLACE
         and 0 <= event.segment <= MAX_SEGMENT
         and values.EARLIEST <= event.at < values.LATEST

@@ -29,6 +29,8 @@ class Ranges:
             self._read(text)
 
     def __contains__(self, number: int) -> bool:
+        if not self._ends or number > self._ends[-1]:
+            return False
         at = bisect_right(self._starts, number) - 1
         return at >= 0 and number <= self._ends[at]
 

@@ -133,6 +133,8 @@ def read_stamps(text: str | None, letters: Letters) -> dict[str, int]:
 
 def write_stamps(stamps: Mapping[str, int], letters: Letters) -> str:
     """The text that `read_stamps` reads: the same for the same stamps, in whatever order they are."""
+    if len(set(stamps.values())) == 1:  # most observations are told of by one event
+        return f"{next(iter(stamps.values())):x}:{letters.written(tuple(stamps))}"
     groups: dict[int, list[str]] = {}
     for column, stamp in stamps.items():
         if stamp in groups:

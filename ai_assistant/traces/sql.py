@@ -108,8 +108,10 @@ class TraceSql(ABC):
         to_moment = self.to_moment
         return tuple(to_moment(value) if name in TIMES and value is not None else value for name, value in row.items())
 
-    def with_moments(self, columns: Sequence[str], rows: Sequence[tuple[Any, ...]]) -> list[tuple[Any, ...]]:
-        """Rows of these columns as the database wants them."""
+    def with_moments(
+        self, columns: Sequence[str], rows: Sequence[tuple[Any, ...]], rest: tuple[Any, ...] = ()
+    ) -> list[tuple[Any, ...]]:
+        """Rows of these columns as the database wants them, each with `rest` at its end."""
         to_moment = self.to_moment
         at = [index for index, name in enumerate(columns) if name in TIMES]
         found = []
@@ -118,7 +120,7 @@ class TraceSql(ABC):
             for index in at:
                 if values[index] is not None:
                     values[index] = to_moment(values[index])
-            found.append(tuple(values))
+            found.append((*values, *rest))
         return found
 
     def select(self, kind: str, columns: Sequence[str], where: str, values: Sequence[Any] = ()) -> list[dict[str, Any]]:

@@ -83,12 +83,16 @@ class TraceWriting:
         standard = sql.standard(None) | {"creation": now, "modified": now}
         groups: dict[tuple[str, ...], list[tuple[Any, ...]]] = {}
         for name, row in rows:
-            full = {**standard, **sql.stored(kind, row), "name": name}
-            groups.setdefault(tuple(full), []).append(tuple(full.values()))
+            stored = sql.stored(kind, row)
+            if "name" not in stored:
+                stored = {"name": name, **stored}
+            groups.setdefault(tuple(stored), []).append(tuple(stored.values()))
         once = MADE_ONCE if kind == "observation" else MADE_ONCE - {"user", "owner"}
-        for columns, group in groups.items():
+        for own, group in groups.items():
+            rest = {name: value for name, value in standard.items() if name not in own}
+            columns = (*own, *rest)
             changed = [name for name in columns if name not in once and (name != "owner" or "user" in columns)]
-            sql.insert(kind, columns, sql.with_moments(columns, group), sql.replace(changed))
+            sql.insert(kind, columns, sql.with_moments(own, group, sql.values(rest)), sql.replace(changed))
 
     def _put_tags(self, tags: Mapping[str, Sequence[str]]) -> None:
         """Replaces the tags of these traces."""

@@ -39,6 +39,8 @@ def word(field: str, value: Any) -> str:
     """A text of one line at most MAX_WORD characters; the rest is cut off."""
     if not isinstance(value, str):
         raise StoreError(f"{field}: must be a text, not {shown(value)}")
+    if len(value) <= MAX_WORD and value.isascii():  # most are
+        return value
     return storable(value[:MAX_WORD])
 
 
@@ -59,6 +61,8 @@ def text(limit: int = MAX_TEXT) -> Callable[[str, Any], str]:
     def check(field: str, value: Any) -> str:
         if not isinstance(value, str):
             value = as_json(field, value)
+        if len(value) <= limit and value.isascii():
+            return value
         return storable(value if len(value) <= limit else value[: limit - 1] + "…")
 
     return check
@@ -74,6 +78,8 @@ def as_json(field: str, value: Any) -> str:
 
 def integer(field: str, value: Any) -> int:
     """A whole number, brought into the range from 0 to MAX_INT."""
+    if type(value) is int and 0 <= value <= MAX_INT:  # most are
+        return value
     if isinstance(value, float) and value.is_integer():
         value = int(value)
     if not isinstance(value, int):
@@ -99,6 +105,8 @@ def decimal(most: float) -> Callable[[str, Any], float]:
 
 def moment(field: str, value: Any) -> int:
     """Epoch microseconds within this century."""
+    if type(value) is int and EARLIEST <= value < LATEST:  # most are
+        return value
     if isinstance(value, float) and value.is_integer():
         value = int(value)
     if isinstance(value, bool) or not isinstance(value, int) or not EARLIEST <= value < LATEST:
