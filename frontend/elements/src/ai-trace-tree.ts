@@ -78,7 +78,7 @@ export class AiTraceTree extends LitElement {
       <span class="name">
         <span class="rails"></span>
         ${row.depth > MAX_DEPTH ? html`<span class="deep">+${row.depth - MAX_DEPTH}</span>` : nothing}
-        <span title=${type}>${ICONS[type] ?? spanIcon}</span><span class="visually-hidden">${t("Level {0}", row.depth + 1)}, ${type}:</span>
+        <span class="icon" title=${type}>${ICONS[type] ?? spanIcon}</span><span class="visually-hidden">${t("Level {0}", row.depth + 1)}, ${type}:</span>
         <a href=${ifDefined(this.href?.(row))} title=${row.title ?? ""} @click=${(event: MouseEvent) => this.#open(event, row)}>${row.title || t("Untitled")}</a>
       </span>
       <span class="buttons">${this.payloads ? payloadsOf(row).map((field) => this.#button(row, field)) : nothing}</span>

@@ -26,7 +26,7 @@ export const figuresStyles = css`
 `;
 
 export const treeStyles = css`
-  :host { display: block; container-type: inline-size; }
+  :host { display: block; container-type: inline-size; padding-bottom: 0.9rem; }
   ol.closed { --buttons: 0; }
   ol { margin: 0; padding: 0; list-style: none; border: 1px solid var(--ai-line); border-radius: 10px; overflow: hidden; }
   li { display: grid; align-items: center; gap: 0 0.75rem; padding: 0 0.75rem;
@@ -38,6 +38,7 @@ export const treeStyles = css`
   .rails { flex: none; align-self: stretch; width: calc(var(--depth) * 1.1rem);
     background: repeating-linear-gradient(to right, transparent 0 0.5rem, var(--ai-line-strong) 0.5rem calc(0.5rem + 1px),
       transparent calc(0.5rem + 1px) 1.1rem); opacity: 0.45; }
+  .icon { display: inline-flex; }
   .name svg { color: var(--ai-muted); }
   .generation svg { color: var(--ai-accent); }
   a { min-width: 0; overflow: hidden; text-overflow: ellipsis; white-space: nowrap; color: inherit; font-weight: 550;

@@ -44,9 +44,10 @@ export function count(value: number): string {
   return Math.round(value).toLocaleString("en");
 }
 
-/** How long something took: `3 ms`, `1.4 s`, `2 min 05 s`. */
+/** How long something took, which is kept in whole milliseconds: `< 1 ms`, `3 ms`, `1.4 s`, `2 min 05 s`. */
 export function took(ms: number | null | undefined): string {
   if (ms === null || ms === undefined) return "–";
+  if (ms < 1) return "< 1 ms";
   if (ms < 60_000) return latency(ms);
   const seconds = Math.round(ms / 1000);
   return `${Math.floor(seconds / 60)} min ${String(seconds % 60).padStart(2, "0")} s`;

@@ -27,7 +27,7 @@ test("JSON is indented, and what only looks like it stays", () => {
 
 test("times and tokens", () => {
   assert.equal(took(null), "–");
-  assert.equal(took(0), "0 ms");
+  assert.equal(took(0), "< 1 ms");
   assert.equal(took(125_000), "2 min 05 s");
   assert.equal(tokenWords({ prompt_tokens: 1200, completion_tokens: 0 }), "1,200 in, 0 out");
   assert.equal(tokenWords({ total_tokens: 9 }), "9");
