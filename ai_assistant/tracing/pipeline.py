@@ -19,6 +19,7 @@ import uuid
 from collections.abc import Callable
 from typing import Any, Final
 
+from ai_assistant.core.trace import OBSERVATION_WORDS, TRACE_TAGS, TRACE_WORDS
 from ai_assistant.tracing.forks import is_alone, is_short_lived, may_be_short_lived
 from ai_assistant.tracing.ids import now_us
 from ai_assistant.tracing.lane import Lane
@@ -51,6 +52,12 @@ MASKED: Final = frozenset((
     "input", "output", "reasoning", "metadata", "error_message", "error_stack", "progress_message", "scores", "title",
 ))  # fmt: skip
 """Fields that may hold what somebody wrote; all of them are texts."""
+MASKED_WORDS: Final = frozenset((*OBSERVATION_WORDS, *TRACE_WORDS, "marks")) - MASKED - {
+    "parent", "type", "status", "level", "conversation", "task_id", "message_id", "mode", "user", "cancelled_by",
+    "reference_doctype", "reference_name",
+}  # fmt: skip
+"""Short ones that a secret may have found its way into. A mask of the program's own does not get them, for most are
+names that reviews go by; what says whose a trace is, and what it is about, stays as it is."""
 
 
 class Ticket:
@@ -330,18 +337,22 @@ class Pipeline:
 
     def _masked(self, fields: dict[str, Any]) -> dict[str, Any]:
         """The fields without secrets. They are looked through together first: most events have none."""
+        redactor = self._redactor
         names = [name for name in fields if name in MASKED]
-        if not names:
-            return fields
-        for name in names:
+        words = [name for name in fields if name in MASKED_WORDS]
+        for name in (*names, *words):
             if type(fields[name]) is not str:
                 fields[name] = str(fields[name])
-        redactor = self._redactor
-        if redactor.is_harmless("\n".join([fields[name] for name in names])):
+        tags = fields.get(TRACE_TAGS) or ()
+        if redactor.is_harmless("\n".join([*[fields[name] for name in (*names, *words)], *tags])):
             return fields
         for name in names:
             masked = redactor.text(fields[name])
             fields[name] = masked if name != "title" else masked[:140]
+        for name in words:
+            fields[name] = redactor.word(fields[name])
+        if tags:
+            fields[TRACE_TAGS] = [redactor.word(tag) for tag in tags]
         return fields
 
     def _bound(self) -> None:

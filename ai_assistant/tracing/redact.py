@@ -22,26 +22,38 @@ Mask = Callable[[Any], Any]
 
 _WORDS: Final = ("key", "passw", "passphrase", "secret", "token", "authoriz", "credential", "cookie", "bearer", "pwd")
 """In lower case; some stand in many harmless texts too, which then are read in vain."""
-_PREFIXES: Final = ("AIza", "AKIA", "ASIA", "eyJ", "xox", "ya29.", "asic ", '"sid"')
+_PREFIXES: Final = ("AIza", "AKIA", "ASIA", "eyJ", "xox", "ya29.", "asic ", "SG.")
 _BY_MARK: Final = (
-    ("_", ("gh", "hf_", "gsk_", "npm_")),
-    ("-", ("k-", "glpat-", "pypi-", "-----BEGIN")),
-    ("=", ("sid=",)),
+    ("_", ("gh", "hf_", "gsk_", "npm_", "k_live_", "k_test_", "r8_", "fw_", "lsv2_", "dop_v1_", "shpat_", "whsec_")),
+    ("-", ("k-", "glpat-", "pypi-", "-----BEGIN", "pplx-", "xai-", "nvapi-", "tvly-", "xapp-")),
+    ("=", ("sid=", "sig=", "ignature=", "auth=", "jwt=")),
+    ('"', ('"sid"', '"auth"', '"pass"', '"passcode"', '"jwt"', '"otp"')),
     ("@", ("://",)),
 )
 """What is looked for only where a character is there at all, which is known in no time."""
 
 SECRET_NAME: Final = re.compile(
-    r"""(?:.*[_\-. ])?(?:x[_-])?(?:
-        api[_-]?keys? | access[_-]?keys? | secret(?:[_-]?(?:access[_-]?)?key)? | client[_-]?secret
-        | passwo?r?d | passwd | pwd | passphrase | (?:proxy[_-])?authorization
-        | (?:access|refresh|id|auth|bearer|session|csrf|api)?[_-]?token
-        | private[_-]?key | credentials? | (?:set[_-])?cookie | sid
-    )""",
+    r"""(?:.*_)?(?:
+        (?:api|access|secret|private|subscription|encryption|signing|consumer|account|master|ssh|shared
+           |openai|anthropic|azure|gemini|google|mistral|groq|cohere|deepseek|openrouter|aws)_?(?:access_?)?keys?
+        | secrets? | passwo?r?ds? | passwd | pwd | pass | passphrase | passcode | otp | authorization | auth
+        | jwt | bearer
+        | (?:access|refresh|id|auth|session|csrf|api)?_?token
+        | credentials? | cookies? | sid | connection_string | shared_?access_?signature
+    )(?:_(?:\d+|v\d+|confirm|confirmation|repeat|again|old|new|value|hash|plain|text|openai|anthropic))*\d*""",
     re.IGNORECASE | re.VERBOSE,
 )
-"""Names of members whose values are secrets: the whole name must match. `max_tokens` does not."""
+"""Names of members whose values are secrets, their words divided by `_` (`divided`): the whole name must match.
+`max_tokens` does not."""
+_HUMP: Final = re.compile(r"(?<=[a-z0-9])(?=[A-Z])")
 
+
+def divided(name: str) -> str:
+    """The words of a name divided by `_`, however it writes that: `userPassword`, `X-API-Key`, `db.password`."""
+    return _HUMP.sub("_", name).translate(_DIVIDERS)
+
+
+_DIVIDERS: Final = str.maketrans("-. :", "____")
 _decode = msgspec.json.Decoder().decode
 _encode = msgspec.json.Encoder().encode
 
@@ -64,6 +76,13 @@ class Redactor:
         for pattern in self._patterns:
             masked = pattern.sub(MASK, masked)
         return masked if self._mask is None else self._own(masked)
+
+    def word(self, text: str) -> str:
+        """The same for a text of a few words, which the program's own mask need not understand."""
+        masked = masked_text(text) if self._is_suspicious(text) else text
+        for pattern in self._patterns:
+            masked = pattern.sub(MASK, masked)
+        return masked
 
     def is_harmless(self, text: str) -> bool:
         """Whether nothing in the text can be a secret; never so where the program has a mask or patterns of its own."""
@@ -94,18 +113,32 @@ class Redactor:
 
     def _members(self, value: Any) -> Any:
         if isinstance(value, dict):
-            return {key: MASK if self._hides(key, item) else self._members(item) for key, item in value.items()}
+            return {
+                self._string(key): MASK if self._hides(key, item) else self._members(item)
+                for key, item in self._spread(value).items()
+            }
         if isinstance(value, list):
+            if len(value) == 2 and all(type(each) is str for each in value) and self._hides(*value):
+                return [value[0], MASK]  # a header, as many libraries hold them
             return [self._members(item) for item in value]
-        if isinstance(value, str) and self._is_suspicious(value):
-            return masked_text(value)
-        return value
+        return self._string(value) if isinstance(value, str) else value
+
+    def _string(self, text: str) -> str:
+        return masked_text(text) if self._is_suspicious(text) else text
+
+    def _spread(self, members: dict[str, Any]) -> dict[str, Any]:
+        """The members; of `{"name": …, "value": …}` the value is masked where the name says so."""
+        for label in ("name", "key"):
+            name = members.get(label)
+            if isinstance(name, str) and "value" in members and self._hides(name, members["value"]):
+                return {**members, "value": MASK}
+        return members
 
     def _hides(self, key: str, value: Any) -> bool:
         """Whether a member is a secret: nothing is hidden where there is nothing."""
         found = self._is_secret.get(key)
         if found is None:
-            found = SECRET_NAME.fullmatch(key) is not None if len(key) < 100 else False
+            found = SECRET_NAME.fullmatch(divided(key)) is not None if len(key) < 100 else False
             if len(self._is_secret) < 10_000:
                 self._is_secret[key] = found
         return found and value not in (None, "", [], {}) and not isinstance(value, bool)

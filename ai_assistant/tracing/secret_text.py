@@ -15,6 +15,10 @@ from typing import Final
 MASK: Final = "[redacted]"
 
 
+QUERY: Final = ("key", "token", "auth", "jwt", "sig", "signature", "x-amz-signature", "x-goog-signature")
+"""Names in the query of a URL that are secrets only there."""
+
+
 def _key(prefix: str, rest: str) -> tuple[re.Pattern[str], str]:
     """A key: `prefix` at the beginning of a word, then `rest`."""
     return re.compile(rf"{prefix}(?<=\b{prefix}){rest}"), MASK
@@ -37,23 +41,24 @@ FORMS: Final[tuple[tuple[re.Pattern[str], str], ...]] = (
     _key("AKIA", r"[0-9A-Z]{16}\b"),
     _key("ASIA", r"[0-9A-Z]{16}\b"),
     _key("eyJ", r"[A-Za-z0-9_\-]{8,1000}\.[A-Za-z0-9_\-]{8,4000}\.[A-Za-z0-9_\-]*"),
+    _key("xapp-", r"[A-Za-z0-9\-]{20,}"),
+    *(_key(f"{kind}_{use}_", r"[A-Za-z0-9]{16,}") for kind in ("sk", "rk") for use in ("live", "test")),
     _key("hf_", r"[A-Za-z0-9]{20,}"),
     _key("gsk_", r"[A-Za-z0-9]{20,}"),
     _key("npm_", r"[A-Za-z0-9]{30,}"),
     _key("pypi-", r"[A-Za-z0-9_\-]{30,}"),
     _key(r"ya29\.", r"[A-Za-z0-9_\-]{20,}"),
+    _key(r"SG\.", r"[A-Za-z0-9_\-]{16,}\.[A-Za-z0-9_\-]{16,}"),
+    *(_key(prefix, r"[A-Za-z0-9_\-]{20,}") for prefix in ("pplx-", "xai-", "nvapi-", "tvly-")),
+    *(_key(prefix, r"[A-Za-z0-9_]{20,}") for prefix in ("r8_", "fw_", "lsv2_", "dop_v1_", "shpat_", "whsec_")),
+    (re.compile(rf"([?&](?:{'|'.join(QUERY)})=)[^\s&\"'#<>]{{6,}}", re.IGNORECASE), rf"\1{MASK}"),
+    (re.compile(r"(token=[\"']?)(?<![A-Za-z0-9]token=)(?<![A-Za-z0-9]token=[\"'])[^\s\"',;&)\]}]{8,}"), rf"\1{MASK}"),
     (re.compile(r"""(://)[^\s/:@"'\\]{0,128}:[^\s/@"'\\]{1,256}(?=@)"""), rf"\1{MASK}"),
 )
 """Keys of well-known services, private keys, passwords in URLs, values of headers; with what stands in their place."""
 
-NAME: Final = re.compile(
-    r"""(?ix)
-    \\?["']?\b(?:[a-z0-9]{1,30}[_-]){0,4}(?:api[_-]?key|access[_-]?key|secret(?:[_-]?key)?|passwo?r?d|passwd|passphrase
-      |authorization|(?:access|refresh|auth|session)[_-]?token|private[_-]?key|(?:set-)?cookie|sid)\\?["']?\s*[=:]\Z
-    """
-)
-"""A name that says that its value is secret, up to the `=` or `:` behind it: of a header, in a query, in a line of a
-configuration, in JSON within JSON."""
+SID: Final = re.compile(r"""(?i)\\?["']?\b(?:[a-z0-9]{1,30}[_-]){0,4}sid\\?["']?\s*[=:]\Z""")
+"""A session's id, up to the `=` or `:` behind it: the only name that other words end with, too."""
 VALUE: Final = re.compile(
     r"""(?ix)
     (\s*)
@@ -62,17 +67,21 @@ VALUE: Final = re.compile(
 )
 """The value behind it."""
 NAME_ENDS: Final = (
-    *("secret", "passwd", "password", "passwod", "passwrd", "passphrase", "authorization", "cookie", "sid"),
+    *("secret", "passwd", "password", "passwod", "passwrd", "passphrase", "passcode", "authorization", "cookie"),
     *(
         "".join(parts)
         for names, last in (
-            (("api", "access", "secret", "private"), "key"),
+            (
+                ("api", "access", "secret", "private", "subscription", "encryption", "signing", "account", "master"),
+                "key",
+            ),
             (("access", "refresh", "auth", "session"), "token"),
         )
         for parts in itertools.product(names, ("", "_", "-"), (last,))
     ),
 )
-"""How the names in `PAIRS` end."""
+"""How names end whose values are secret: of a header, in a query, in a line of a configuration, in JSON within JSON.
+What stands before it does not matter: `db_password`, `openaiApiKey`."""
 NAME_ALPHABET: Final = string.ascii_letters + string.digits + "_-"
 NAME_CHARS: Final = 200
 """Characters before a `=` or `:` in which its name begins."""
@@ -105,10 +114,13 @@ def is_secret_name(text: str, start: int, end: int) -> bool:
     """Whether what ends with the `=` or `:` before `end`, and does not begin before `start`, is a secret's name."""
     begin = max(start, end - NAME_CHARS)
     name = text[begin : end - 1].rstrip().rstrip("\"'\\")
-    if not name[-20:].lower().endswith(NAME_ENDS):
+    tail = name[-20:].lower()
+    if tail.endswith(NAME_ENDS):
+        return True
+    if not tail.endswith("sid"):
         return False
     begin += max(0, len(name.rstrip(NAME_ALPHABET)) - 2)  # with a quote before it, which may be escaped
-    return NAME.search(text, max(start, begin), end) is not None
+    return SID.search(text, max(start, begin), end) is not None
 
 
 def masked_value(value: str) -> str:

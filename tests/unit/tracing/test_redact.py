@@ -8,6 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from ai_assistant import tracing
 from ai_assistant.tracing import testing
 from ai_assistant.tracing.redact import FAILED, MASK, Redactor
 
@@ -127,3 +128,51 @@ def test_nothing_secret_is_among_the_events_of_a_traced_program():
 @given(st.text())
 def test_any_text_is_masked_without_an_error(text):
     Redactor().text(text)
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        "dbPassword",
+        "openaiApiKey",
+        "OPENAI_KEY",
+        "Ocp-Apim-Subscription-Key",
+        "encryption_key",
+        "password_confirm",
+        "auth",
+    ],
+)
+def test_names_of_secrets_however_they_are_written(redactor, name):
+    assert redactor.text(f'{{"{name}":"hidden"}}') == f'{{"{name}":"{MASK}"}}'
+
+
+@pytest.mark.parametrize("name", ["primary_key", "author", "passage", "max_tokens", "keyboard", "session", "monkey"])
+def test_names_that_only_sound_like_it(redactor, name):
+    assert redactor.text(f'{{"{name}":"kept"}}') == f'{{"{name}":"kept"}}'
+
+
+@pytest.mark.parametrize(
+    ("text", "masked"),
+    [
+        ('[["Authorization","hidden"],["Accept","x"]]', f'[["Authorization","{MASK}"],["Accept","x"]]'),
+        ('{"name":"X-Api-Key","value":"hidden"}', f'{{"name":"X-Api-Key","value":"{MASK}"}}'),
+        ('{"sk-proj-abcdefghijklmnop1234":1}', f'{{"{MASK}":1}}'),
+        ("https://h/x?key=hidden1&a=b", f"https://h/x?key={MASK}&a=b"),
+        ("https://h/x?a=b&sig=hidden1", f"https://h/x?a=b&sig={MASK}"),
+        ("Client(token='hidden12')", f"Client(token='{MASK}')"),
+        ("AccountName=a;AccountKey=hidden", f"AccountName=a;AccountKey={MASK}"),
+        ("the key xai-" + "a" * 40, f"the key {MASK}"),
+        ("sk_live_" + "a" * 24, MASK),
+    ],
+)
+def test_headers_in_lists_queries_and_further_keys(redactor, text, masked):
+    assert redactor.text(text) == masked
+
+
+def test_a_key_in_a_tag_or_a_short_field_stays_in_the_process():
+    key = "sk-proj-abcdefghijklmnop1234567890"
+    with testing.recorded(mask_patterns=(r"\S+@\S+",)) as traces, tracing.span("step", model=key, error_type=key):
+        tracing.set_trace(tags=[f"tag {key}", "plain"], session=key, user="ann@example.com")
+    assert key not in repr(traces.events)
+    (trace,) = traces.traces().values()
+    assert trace == {"tags": [f"tag {MASK}", "plain"], "session": MASK, "user": "ann@example.com"}
