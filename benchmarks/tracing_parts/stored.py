@@ -35,7 +35,7 @@ NEWEST_MS = NEWEST_US // 1000
 MIDDLE_MS = NEWEST_MS - DAYS * 12 * HOUR_MS
 
 FILTERS: dict[str, dict[str, Any]] = {
-    "none": {},
+    "no filter": {},
     "user with many": {"user": "user0@bench.localhost"},
     "user with few": {"user": "user45@bench.localhost"},
     "model": {"model": "m-small"},
