@@ -20,17 +20,40 @@ log = logging.getLogger("ai_assistant.tracing")
 FAILED: Final = "[redacted: the mask failed]"
 Mask = Callable[[Any], Any]
 
-_WORDS: Final = ("key", "passw", "passphrase", "secret", "token", "authoriz", "credential", "cookie", "bearer", "pwd")
-"""In lower case; some stand in many harmless texts too, which then are read in vain."""
-_PREFIXES: Final = ("AIza", "AKIA", "ASIA", "eyJ", "xox", "ya29.", "asic ", "SG.")
-_BY_MARK: Final = (
-    ("_", ("gh", "hf_", "gsk_", "npm_", "k_live_", "k_test_", "r8_", "fw_", "lsv2_", "dop_v1_", "shpat_", "whsec_")),
-    ("-", ("k-", "glpat-", "pypi-", "-----BEGIN", "pplx-", "xai-", "nvapi-", "tvly-", "xapp-")),
-    ("=", ("sid=", "sig=", "ignature=", "auth=", "jwt=")),
-    ('"', ('"sid"', '"auth"', '"pass"', '"passcode"', '"jwt"', '"otp"')),
+_WORDS: Final = (
+    ("key", ("key",)),
+    ("ok", ("token", "cookie")),
+    ("pass", ("passw", "passphrase")),
+    ("cre", ("secret", "credential")),
+    ("z", ("authoriz",)),
+    ("bearer", ("bearer",)),
+    ("pwd", ("pwd",)),
+)
+"""In lower case, each behind what it has in common with others, so that a text without that is read once; some stand in
+many harmless texts too, which then are read in vain."""
+_STARTS: Final = (
+    ("z", ("AIza",)),
+    ("K", ("AKIA",)),
+    ("I", ("ASIA",)),
+    ("J", ("eyJ",)),
+    ("x", ("xox",)),
+    ("9", ("ya29.",)),
+    ("asic ", ("asic ",)),
+    ("G", ("SG.",)),
+    ("_", ("gh",)),
+    ("-", ("-----BEGIN",)),
     ("@", ("://",)),
 )
 """What is looked for only where a character is there at all, which is known in no time."""
+_ENDS: Final = (
+    ("_", ("hf_", "gsk_", "npm_", "k_live_", "k_test_", "r8_", "fw_", "lsv2_", "dop_v1_", "shpat_", "whsec_")),
+    ("-", ("k-", "glpat-", "pypi-", "pplx-", "xai-", "nvapi-", "tvly-", "xapp-")),
+    ("=", ("sid=", "sig=", "ignature=", "auth=", "jwt=")),
+)
+"""What ends with a character that most texts have seldom: it is looked for there only."""
+_OFTEN: Final = 35
+"""A text that has such a character more often than once in so many is searched for each word."""
+_MEMBERS: Final = re.compile('"(?:sid|auth|pass|passcode|jwt|otp)"')
 
 SECRET_NAME: Final = re.compile(
     r"""(?:.*_)?(?:
@@ -89,19 +112,12 @@ class Redactor:
         return self._mask is None and not self._patterns and not self._is_suspicious(text)
 
     def _is_suspicious(self, text: str) -> bool:
-        lower = text.lower()
-        for word in _WORDS:  # loops: a generator would cost more than the search
-            if word in lower:
-                return True
-        for prefix in _PREFIXES:
-            if prefix in text:
-                return True
-        for mark, words in _BY_MARK:
-            if mark in text:
-                for word in words:
-                    if word in text:
-                        return True
-        return False
+        return (
+            _has_any(text.lower(), _WORDS)
+            or _has_any(text, _STARTS)
+            or _has_end(text)
+            or ('"' in text and _MEMBERS.search(text) is not None)
+        )
 
     def _known(self, text: str) -> str:
         if text[:1] in "{[":
@@ -153,6 +169,32 @@ class Redactor:
             if self.failures in (1, 10, 100) or self.failures % 1000 == 0:
                 log.exception("the mask has failed %d times; what it should have masked is left out", self.failures)
             return FAILED
+
+
+def _has_any(text: str, groups: tuple[tuple[str, tuple[str, ...]], ...]) -> bool:
+    """Whether one of the words is in the text. Loops: generators would cost more than the search."""
+    for mark, words in groups:
+        if mark in text:
+            for word in words:
+                if word in text:
+                    return True
+    return False
+
+
+def _has_end(text: str) -> bool:
+    """Whether one of `_ENDS` is in the text."""
+    for mark, words in _ENDS:
+        if text.count(mark) * _OFTEN > len(text):
+            for word in words:
+                if word in text:
+                    return True
+            continue
+        at = text.find(mark)
+        while at >= 0:
+            if text.endswith(words, 0, at + 1):
+                return True
+            at = text.find(mark, at + 1)
+    return False
 
 
 def _value_of(text: str) -> Any:
