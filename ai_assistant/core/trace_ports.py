@@ -87,8 +87,9 @@ class TraceReads(Protocol):
         that only reads."""
         ...
 
-    def producers(self, limit: int = 200) -> list[dict[str, Any]]:
-        """What is known of the producers heard lately, newest first."""
+    def producers(self, limit: int = 200, *, lossy_since: int | None = None) -> list[dict[str, Any]]:
+        """What is known of the producers heard lately, newest first. `lossy_since`: only of those that were heard since
+        then (epoch microseconds), and have lost events, or given some up."""
         ...
 
     def incomplete(self, since: int) -> int:

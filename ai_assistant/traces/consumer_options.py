@@ -36,3 +36,5 @@ class ConsumerOptions(msgspec.Struct, frozen=True, kw_only=True):
     """The longest rest after a batch while the process has more urgent things to do."""
     dead_letters: int = 10_000
     """Dead letters that a site keeps, about; beyond them the oldest go."""
+    dead_letter_bytes: int = 64 * 1024 * 1024
+    """What they may take of Redis, about; beyond it the oldest go."""

@@ -8,7 +8,7 @@ from ai_assistant.core.trace import PAYLOADS, TOKENS, TRACE_PAYLOAD_CHARS, Store
 from ai_assistant.traces.places import Places
 from ai_assistant.traces.rows import OBSERVATION_LETTERS, TRACE_LETTERS, Change, write_stamps
 from ai_assistant.traces.search import search_text
-from ai_assistant.traces.values import MAX_INT
+from ai_assistant.traces.values import MAX_COST, MAX_INT
 
 TRACE_BYTES = 2_000
 """What a trace takes besides its observations, as they do on average."""
@@ -80,7 +80,7 @@ def _counted(totals: Totals) -> dict[str, Any]:
     return row | {
         "observation_count": totals.observations,
         "error_count": totals.errors,
-        "cost": totals.cost,
+        "cost": None if totals.cost is None else min(totals.cost, MAX_COST),
         "cost_known": int(totals.cost is not None),
         "ttft_ms": totals.ttft_ms,
         "model": totals.model,

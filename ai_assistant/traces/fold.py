@@ -23,8 +23,9 @@ from ai_assistant.traces.values import StoreError
 
 MAX_PLACE = 2**31 - 1
 MAX_SEGMENT = 2**53
-MAX_DROPPED = 100_000
-"""Ranges and traces that one `drop` may name."""
+MAX_DROPPED = 5_000
+"""Ranges and traces that one `drop` may name: ten times what the SDK puts into one. Each trace is locked, and
+made where it is not there."""
 
 _TRACE = re.compile(r"(?!0{32})[0-9a-f]{32}")
 _SPAN = re.compile(r"(?!0{16})[0-9a-f]{16}")

@@ -30,17 +30,23 @@ of Redis in epoch milliseconds; not the entry's body, which may be large."""
 BURY: Final = """
 if redis.call('XACK', KEYS[1], ARGV[1], ARGV[2]) == 0 then return 0 end
 redis.call('XDEL', KEYS[1], ARGV[2])
-local at, letters = 4, 0
+local at, letters = 5, 0
 while ARGV[at] do
   local last = at + tonumber(ARGV[at])
   redis.call('XADD', KEYS[2], 'MAXLEN', '~', ARGV[3], '*', unpack(ARGV, at + 1, last))
   at, letters = last + 1, letters + 1
 end
 redis.call('HINCRBY', KEYS[3], 'dead', letters)
+local kept = redis.call('XLEN', KEYS[2])
+while kept > 1 and (redis.call('MEMORY', 'USAGE', KEYS[2], 'SAMPLES', 20) or 0) > tonumber(ARGV[4]) do
+  kept = math.floor(kept * 0.9)
+  redis.call('XTRIM', KEYS[2], 'MAXLEN', kept)
+end
 return letters
 """
-"""KEYS events dead counts, ARGV group, entry, dead letters that are kept, and for each letter how many words it has and
-these. Settles an entry that has dead letters; gives 0 where another consumer has taken it over and done so before."""
+"""KEYS events dead counts, ARGV group, entry, dead letters that are kept and their bytes, and for each letter how many
+words it has and these. Settles an entry that has dead letters; gives 0 where another consumer has taken it over and
+done so before."""
 
 
 class Entry(msgspec.Struct, frozen=True):
@@ -163,10 +169,11 @@ class Intake:
             said = [word for pair in letter.items() for word in pair]
             buried.setdefault(letter["entry"], []).extend([len(said), *said])
         ids = [entry.id for entry in entries if entry.id not in buried]
+        kept = (self._options.dead_letters, self._options.dead_letter_bytes)
         async with self._client.pipeline(transaction=True) as pipe:
             for entry, said in buried.items():
                 keys = (self.keys.events, self.keys.dead, self.keys.counts)
-                pipe.eval(BURY, 3, *keys, GROUP, entry, self._options.dead_letters, *said)
+                pipe.eval(BURY, 3, *keys, GROUP, entry, *kept, *said)
             if ids:
                 pipe.xack(self.keys.events, GROUP, *ids)
                 pipe.xdel(self.keys.events, *ids)

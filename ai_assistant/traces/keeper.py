@@ -27,6 +27,8 @@ log = logging.getLogger("ai_assistant.traces")
 AT_A_TIME: Final = 500
 """Observations that one unit of work ends."""
 ROUNDS: Final = 40
+LOSSY: Final = 1000
+"""Producers with losses that are looked at: each job of a queue may be a producer of its own."""
 LATELY_US: Final = 24 * 3600 * 1_000_000
 """Losses of producers that were heard within a day are shown in `status`."""
 
@@ -125,7 +127,7 @@ def note_made(made: Mapping[str, int], access: SiteAccess) -> None:
 
 def look(access: SiteAccess, *, since: int) -> Losses:
     """Losses of the producers that were heard since then, in epoch microseconds."""
-    rows = [row for row in access.traces.producers() if (row.get("heard_at") or 0) >= since]
+    rows = access.traces.producers(LOSSY, lossy_since=since)
     return Losses(
         missing={row["name"]: row["missing_count"] for row in rows if row.get("missing_count")},
         dropped=sum(row.get("dropped_count") or 0 for row in rows),

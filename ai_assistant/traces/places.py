@@ -5,7 +5,10 @@ from __future__ import annotations
 import json
 from typing import Any
 
-from ai_assistant.traces.ranges import Ranges
+from ai_assistant.traces.ranges import Ranges, RangesError
+
+MAX_SEGMENTS = 20_000
+"""Segments of one trace: each batch reads and writes them all."""
 
 
 class Places:
@@ -37,13 +40,19 @@ class Places:
         key = f"{producer}/{segment}"
         ranges = self._stored.get(key)
         if ranges is None:
-            ranges = self._stored[key] = Ranges()
+            ranges = self._begin(key)
         return ranges.add(place)
 
+    def _begin(self, key: str) -> Ranges:
+        if len(self._stored) >= MAX_SEGMENTS:
+            raise RangesError(f"the trace has more than {MAX_SEGMENTS} segments")
+        return self._stored.setdefault(key, Ranges())
+
     def expect(self, producer: str, segment: int, highest: int) -> None:
-        """Notes that a segment has had events up to this place."""
+        """Notes that a segment has had events up to this place. Raises RangesError."""
         key = f"{producer}/{segment}"
-        self._stored.setdefault(key, Ranges())
+        if key not in self._stored:
+            self._begin(key)
         self._highest[key] = max(highest, self._highest.get(key, 0))
 
     def received(self) -> int:

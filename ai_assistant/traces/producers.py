@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import contextlib
 from typing import Any
 
 from ai_assistant.core.trace import ProducerHead
 from ai_assistant.core.trace_event import TraceEvent
 from ai_assistant.traces.fold import Said
-from ai_assistant.traces.ranges import MAX_NUMBER, Ranges
+from ai_assistant.traces.ranges import MAX_NUMBER, Ranges, RangesError
 from ai_assistant.traces.values import MAX_INT, StoreError
 
 
@@ -53,11 +54,14 @@ class ProducerWork:
         self._last_at = max(self._last_at or 0, event.at)
 
     def note_dead(self, number: int) -> None:
-        """Notes a dead letter. Raises RangesError."""
-        if number and number not in self.stored:
-            self.changed = True
+        """Notes a dead letter; of a producer with too many gaps only that there was such a number, which then counts
+        as missing."""
+        if not number or number in self.stored:
+            return
+        self.changed = True
+        self._highest = max(self._highest, number)
+        with contextlib.suppress(RangesError):
             self._dead.add(number)
-            self._highest = max(self._highest, number)
 
     def note_made(self, highest: int) -> None:
         """Notes the highest number that it says to have given."""

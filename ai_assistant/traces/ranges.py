@@ -5,6 +5,7 @@ Numbers mostly come in order, so that a set of millions is one interval; adding 
 
 from __future__ import annotations
 
+import math
 from bisect import bisect_left, bisect_right
 
 MAX_NUMBER = 2**53
@@ -71,6 +72,9 @@ class Ranges:
 
     def add_range(self, low: int, high: int) -> None:
         """Adds all numbers from `low` to `high`. Raises RangesError."""
+        self._add_range(low, high, MAX_INTERVALS)
+
+    def _add_range(self, low: int, high: int, most: float) -> None:
         if not 1 <= low <= high <= MAX_NUMBER:
             raise RangesError(f"{low}-{high} is no range of numbers from 1 to {MAX_NUMBER}")
         # the intervals that it overlaps or touches become one with it
@@ -78,8 +82,8 @@ class Ranges:
         last = bisect_right(self._starts, high + 1)
         if first < last:
             low, high = min(low, self._starts[first]), max(high, self._ends[last - 1])
-        elif len(self._starts) >= MAX_INTERVALS:
-            raise RangesError(f"its numbers have more than {MAX_INTERVALS} gaps")
+        elif len(self._starts) >= most:
+            raise RangesError(f"its numbers have more than {most} gaps")
         self._starts[first:last] = [low]
         self._ends[first:last] = [high]
 
@@ -94,9 +98,9 @@ class Ranges:
         self._ends[at : at + 1] = [b for _, b in left]
 
     def update(self, other: Ranges) -> None:
-        """Adds all numbers of another set. Raises RangesError."""
+        """Adds all numbers of another set, however many gaps there are then: each of the two is bounded."""
         for low, high in other.intervals:
-            self.add_range(low, high)
+            self._add_range(low, high, math.inf)
 
     def _read(self, text: str) -> None:
         for part in text.split(","):
@@ -105,4 +109,5 @@ class Ranges:
                 raise RangesError(f"{text[:60]!r} is no list of ranges like '1-57,59'")
             if len(low) > 16 or len(high) > 16:
                 raise RangesError(f"{part[:60]!r} is beyond {MAX_NUMBER}")
-            self.add_range(int(low), int(high) if dash else int(low))
+            # however many there are: to take one number out of a full set makes one more
+            self._add_range(int(low), int(high) if dash else int(low), math.inf)

@@ -124,10 +124,13 @@ class TraceReading:
         row |= {"trace": trace, "trace_user": owner, "viewer": viewer.name, "viewed_at": now}
         sql.insert("view", tuple(row), [sql.values(row)], sql.ignore())
 
-    def producers(self, limit: int = 200) -> builtins.list[Row]:
+    def producers(self, limit: int = 200, *, lossy_since: int | None = None) -> builtins.list[Row]:
         """By the time at which something of them was stored last."""
-        where = f"heard_at IS NOT NULL ORDER BY heard_at DESC LIMIT {int(limit)}"
-        rows = self._sql.select("producer", PRODUCER_LISTED, where)
+        sql, where, values = self._sql, "heard_at IS NOT NULL", []
+        if lossy_since is not None:
+            where = f"heard_at >= {sql.mark} AND (missing_count > 0 OR dropped_count > 0)"
+            values = [sql.to_moment(lossy_since)]
+        rows = sql.select("producer", PRODUCER_LISTED, f"{where} ORDER BY heard_at DESC LIMIT {int(limit)}", values)
         return [{**row, "highest": int(row["highest"] or 0)} for row in rows]
 
     def incomplete(self, since: int) -> int:

@@ -9,6 +9,7 @@ else means that the store cannot take some event: the caller rolls back and trie
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import NamedTuple
@@ -151,7 +152,8 @@ class Writer:
             work = self._traces[event.trace]
             if work.belongs_to(user):
                 work.admit(user)
-                work.expect(producer, event.segment, event.place, event.at)
+                with contextlib.suppress(RangesError):  # it has too many segments already, and says that it misses some
+                    work.expect(producer, event.segment, event.place, event.at)
 
     def lock_producers(self, names: Collection[str]) -> dict[str, ProducerWork]:
         """Locks these producers."""

@@ -194,3 +194,16 @@ def test_what_a_letter_said_can_be_read(maker: Maker) -> None:
     assert body_of_letter({b"b": encode_event(event)})[7] == {"input": "hello"}
     raw = {b"raw": b"1", b"b": pack([encode_event(event)])}
     assert body_of_letter(raw)[0][7] == {"input": "hello"}
+
+
+async def test_dead_letters_take_no_more_of_redis_than_they_may(
+    redis_url: str, sites: TraceSites, maker: Maker, letters: DeadLetters
+) -> None:
+    sites.change(POISON)
+    size = 100_000
+    maker.send(*[maker.whole(title="poison", input=secrets.token_hex(size // 2)) for _ in range(40)], per_entry=1)
+    async with consuming(redis_url, sites, msgspec.structs.replace(QUICK, dead_letter_bytes=10 * size)):
+        await drained(maker)
+    assert 5 <= letters.count() <= 10
+    assert letters.list()[0].number == 40, "the oldest have gone"
+    assert len(producer(sites)[1]) > 0, "that they are dead is known all the same"

@@ -55,3 +55,14 @@ def test_so_many_at_once(stores):
     assert forget(stores, later, limit=2) == 2
     assert len(names & known(stores)) == 1
     assert forget(stores, later, limit=2) == 1
+
+
+def test_those_that_lost_events_are_found_among_any_number_of_others(stores):
+    gap = said_all(stores, lost=2)
+    for _ in range(3):
+        said_all(stores)
+    now = time.time_ns() // 1000
+    with stores() as store:
+        assert gap.name not in {row["name"] for row in store.producers(3)}
+        assert gap.name in {row["name"] for row in store.producers(1000, lossy_since=now - HOUR_US)}
+        assert gap.name not in {row["name"] for row in store.producers(1000, lossy_since=now + HOUR_US)}
