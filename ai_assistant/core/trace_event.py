@@ -35,6 +35,13 @@ COMPRESS_BYTES: Final = 16 * 1024
 """An entry whose events average more than this is compressed: text shrinks to a fifth, at some 10 µs per KiB."""
 MAX_ENTRY_BYTES: Final = 16 * 1024 * 1024
 """Bytes that an entry may have when it is decompressed: a bomb goes to the dead letters."""
+STRUCTURE_BYTES: Final = 1024 * 1024
+"""Bytes of an entry that may be lists and maps rather than texts and numbers: as Python's they take up to seventy times
+as much."""
+FIELD_BYTES: Final = 32
+"""What each field of an event counts as, beside its value."""
+MAX_LISTED: Final = 10_000
+"""Events, and fields of one event, in an entry of more than STRUCTURE_BYTES."""
 
 
 class TraceEvent(msgspec.Struct, array_like=True, gc=False):
@@ -57,6 +64,19 @@ class TraceEvent(msgspec.Struct, array_like=True, gc=False):
     """What it says, by the names of `core.trace`: times are epoch microseconds, payloads are text."""
 
 
+class Outline(msgspec.Struct, array_like=True, gc=False):
+    """An event whose members are not read: what its fields hold cannot take memory yet."""
+
+    number: msgspec.Raw
+    kind: msgspec.Raw
+    at: msgspec.Raw
+    trace: msgspec.Raw = msgspec.Raw()
+    segment: msgspec.Raw = msgspec.Raw()
+    place: msgspec.Raw = msgspec.Raw()
+    span: msgspec.Raw = msgspec.Raw()
+    fields: msgspec.Raw = msgspec.Raw()
+
+
 class WireError(ValueError):
     """An entry that cannot be read; the message says why."""
 
@@ -65,6 +85,8 @@ _encoder = msgspec.msgpack.Encoder()
 _decoder = msgspec.msgpack.Decoder(list[TraceEvent])
 _raw = msgspec.msgpack.Decoder(list[msgspec.Raw])
 _one = msgspec.msgpack.Decoder(TraceEvent)
+_outlines = msgspec.msgpack.Decoder(list[Outline])
+_members = msgspec.msgpack.Decoder(dict[str, msgspec.Raw])
 encode_event = _encoder.encode
 """An event as MessagePack."""
 
@@ -90,7 +112,7 @@ def body_of(events: list[bytes]) -> dict[str, bytes | int]:
 def unpack(body: bytes, compressed: bool) -> list[TraceEvent]:
     """The events of an entry. Raises WireError."""
     try:
-        return _decoder.decode(inflated(body) if compressed else body)
+        return _decoder.decode(bounded(inflated(body) if compressed else body))
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
         raise WireError(f"not a list of events: {error}") from None
 
@@ -99,7 +121,7 @@ def unpack_raw(body: bytes, compressed: bool) -> list[bytes]:
     """The events of an entry one by one, still encoded: for an entry with one that cannot be read. Raises WireError
     where not even the list can be."""
     try:
-        return [bytes(raw) for raw in _raw.decode(inflated(body) if compressed else body)]
+        return [bytes(raw) for raw in _raw.decode(listed(inflated(body) if compressed else body))]
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
         raise WireError(f"not a list of events: {error}") from None
 
@@ -107,9 +129,54 @@ def unpack_raw(body: bytes, compressed: bool) -> list[bytes]:
 def unpack_one(raw: bytes) -> TraceEvent:
     """One event. Raises WireError."""
     try:
+        bounded(b"\x91" + raw if len(raw) > STRUCTURE_BYTES else b"")
         return _one.decode(raw)
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
         raise WireError(f"not an event: {error}") from None
+
+
+def bounded(body: bytes) -> bytes:
+    """The body of an entry that takes about as much memory when it is decoded as it has bytes. Raises WireError for
+    one that would take many times that, and msgspec's errors."""
+    if len(body) <= STRUCTURE_BYTES:
+        return body
+    left = STRUCTURE_BYTES
+    for outline in _outlines.decode(listed(body)):
+        fields = memoryview(outline.fields)
+        left -= structure_of(fields)
+        if left < 0:
+            raise WireError(f"more than {STRUCTURE_BYTES} bytes of lists and maps: send large values as text")
+    return body
+
+
+def structure_of(fields: memoryview) -> int:
+    """About how many bytes of an event's fields are no texts and numbers."""
+    if not fields or fields[0] not in MAPS:
+        return len(fields)  # no event: its decoding says so
+    values = [memoryview(raw) for raw in _members.decode(listed(fields)).values()]
+    return FIELD_BYTES * len(values) + sum(len(value) for value in values if value[0] in CONTAINERS)
+
+
+def listed(body: Any) -> Any:
+    """The body, if it is a list or a map of no more members than anybody needs. Raises WireError."""
+    if len(body) > STRUCTURE_BYTES and members_of(body) > MAX_LISTED:
+        raise WireError(f"more than {MAX_LISTED} members of one list")
+    return body
+
+
+def members_of(body: Any) -> int:
+    """How many members a list or map of MessagePack says to have; 0 for anything else."""
+    first = body[0]
+    if first in CONTAINERS:
+        if first < 0xA0:
+            return first & 0x0F
+        return int.from_bytes(body[1 : 3 if first in (0xDC, 0xDE) else 5], "big")
+    return 0
+
+
+MAPS: Final = frozenset((*range(0x80, 0x90), 0xDE, 0xDF))
+CONTAINERS: Final = MAPS | frozenset((*range(0x90, 0xA0), 0xDC, 0xDD))
+"""First bytes of maps, and of maps and lists, in MessagePack."""
 
 
 def inflated(body: bytes) -> bytes:
