@@ -163,7 +163,8 @@ def remove_jobs():
     for name in frappe.get_all("Scheduled Job Type", filters={"method": ours}, pluck="name"):
         frappe.db.delete("Scheduled Job Log", {"scheduled_job_type": name})
         frappe.db.delete("Scheduled Job Type", {"name": name})
-    frappe.db.delete("Patch Log", {"patch": ours})
+    for patches in (ours, ("like", f"execute:from {APP}.%")):
+        frappe.db.delete("Patch Log", {"patch": patches})
 
 
 def remove_roles(roles):

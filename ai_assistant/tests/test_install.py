@@ -154,8 +154,10 @@ class UninstallTest(FrappeTestCase):
 
     def test_scheduled_jobs_and_defaults_go(self):
         self.assertTrue(frappe.db.count("Scheduled Job Type", {"method": ("like", "ai_assistant.%")}))
+        self.assertTrue(frappe.db.count("Patch Log", {"patch": ("like", "%ai_assistant.%")}))
         frappe.db.set_default("AI Model", "some-model")
         uninstall.remove_jobs()
+        self.assertFalse(frappe.db.count("Patch Log", {"patch": ("like", "%ai_assistant.%")}))
         uninstall.remove_defaults(uninstall.names("doctype"))
         self.assertFalse(frappe.db.count("Scheduled Job Type", {"method": ("like", "ai_assistant.%")}))
         self.assertFalse(frappe.db.count("DefaultValue", {"defkey": ("in", ["AI Model", install.MADE_ROLES])}))
