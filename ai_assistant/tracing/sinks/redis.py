@@ -47,7 +47,8 @@ class RedisSink:
         if stream is None:
             stream = self._streams[site] = _Stream(ObservabilityKeys(site))
         try:
-            if stream.is_full(self._max_entries, self._max_bytes):
+            # what was seen a while ago says nothing: what others have added since would be trimmed away
+            if stream.is_full(self._max_entries, self._max_bytes) or time.monotonic() - stream.seen_at > LOOK_S:
                 self._look(stream)
                 if stream.is_full(self._max_entries, self._max_bytes):
                     raise SinkAway(stream.words(self._max_entries, self._max_bytes))
@@ -144,17 +145,19 @@ class RedisSink:
 class _Stream:
     """What is known of a site's stream; its bytes by Redis' own figure, and what was added since."""
 
-    __slots__ = ("bytes", "entries", "keys", "looked")
+    __slots__ = ("bytes", "entries", "keys", "looked", "seen_at")
 
     def __init__(self, keys: ObservabilityKeys):
         self.keys = keys
         self.entries = 0
         self.bytes = 0
         self.looked = 0.0
+        self.seen_at = float("-inf")
 
     def seen(self, answers: list[Any]) -> None:
         """What Redis says of it."""
         self.entries = int(answers[0])
+        self.seen_at = time.monotonic()
         if len(answers) > 1:
             self.bytes = int(answers[1] or 0)
 

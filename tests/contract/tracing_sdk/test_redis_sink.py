@@ -12,9 +12,11 @@ import time
 import pytest
 
 from ai_assistant import tracing
-from ai_assistant.core.trace_event import unpack
+from ai_assistant.core.trace_event import encode_event, unpack
 from ai_assistant.core.trace_keys import SITES, ObservabilityKeys
 from ai_assistant.tracing import state
+from ai_assistant.tracing.sinks import SinkAway
+from ai_assistant.tracing.sinks.redis import RedisSink
 from tests.kit import wait_until
 from tests.servers import RedisServer
 
@@ -371,6 +373,19 @@ busy = False
 def test_forks_in_the_midst_of_busy_threads(redis_url, client):
     run(THREADS, redis_url)
     assert sum(event.fields.get("title") == "in child" for event in events_in(client)) == 10
+
+
+def test_one_with_a_smaller_bound_trims_nothing_of_others(redis_url, client):
+    sink = RedisSink(redis_url, max_entries=200, max_bytes=2**30)
+    beat = {"made": 1}
+    sink.send(SITE, "small", [[encode_event((1, "hello", 1, "", 0, 0, "", {}))]], beat)
+    for _ in range(2000):
+        client.xadd(KEYS.events, {"p": "large", "b": b"\x90"})
+    stream = sink._streams[SITE]
+    stream.seen_at = float("-inf")  # it has had nothing to say for a while
+    with pytest.raises(SinkAway, match="is full"):
+        sink.send(SITE, "small", [[encode_event((2, "bye", 1, "", 0, 0, "", {}))]], beat)
+    assert client.xlen(KEYS.events) == 2001
 
 
 def test_redis_that_comes_back_empty(client):
