@@ -17,6 +17,7 @@ import threading
 import time
 import uuid
 from collections.abc import Callable
+from functools import lru_cache
 from typing import Any, Final
 
 from ai_assistant.core.trace import OBSERVATION_WORDS, TRACE_TAGS, TRACE_WORDS
@@ -58,6 +59,12 @@ MASKED_WORDS: Final = frozenset((*OBSERVATION_WORDS, *TRACE_WORDS, "marks")) - M
 }  # fmt: skip
 """Short ones that a secret may have found its way into. A mask of the program's own does not get them, for most are
 names that reviews go by; what says whose a trace is, and what it is about, stays as it is."""
+
+
+@lru_cache(1000)
+def masked_names(fields: tuple[str, ...]) -> tuple[tuple[str, ...], tuple[str, ...]]:
+    """Those of the fields that are MASKED, and those that are MASKED_WORDS. Most events say the same ones."""
+    return tuple(name for name in fields if name in MASKED), tuple(name for name in fields if name in MASKED_WORDS)
 
 
 class Ticket:
@@ -338,13 +345,12 @@ class Pipeline:
     def _masked(self, fields: dict[str, Any]) -> dict[str, Any]:
         """The fields without secrets. They are looked through together first: most events have none."""
         redactor = self._redactor
-        names = [name for name in fields if name in MASKED]
-        words = [name for name in fields if name in MASKED_WORDS]
-        for name in (*names, *words):
+        names, words = masked_names(tuple(fields))
+        for name in names + words:
             if type(fields[name]) is not str:
                 fields[name] = str(fields[name])
         tags = fields.get(TRACE_TAGS) or ()
-        if redactor.is_harmless("\n".join([*[fields[name] for name in (*names, *words)], *tags])):
+        if redactor.is_harmless("\n".join([*map(fields.__getitem__, names + words), *tags])):
             return fields
         for name in names:
             masked = redactor.text(fields[name])

@@ -184,12 +184,12 @@ def _has_any(text: str, groups: tuple[tuple[str, tuple[str, ...]], ...]) -> bool
 def _has_end(text: str) -> bool:
     """Whether one of `_ENDS` is in the text."""
     for mark, words in _ENDS:
-        if text.count(mark) * _OFTEN > len(text):
+        at = text.find(mark)
+        if at >= 0 and text.count(mark) * _OFTEN > len(text):
             for word in words:
                 if word in text:
                     return True
             continue
-        at = text.find(mark)
         while at >= 0:
             if text.endswith(words, 0, at + 1):
                 return True
