@@ -115,6 +115,8 @@ class StoredVersion(msgspec.Struct, kw_only=True):
     version: int
     started_at: int | None
     ended_at: int | None
+    producer: str
+    """Who said it last."""
 
 
 class ProducerHead(msgspec.Struct, kw_only=True):

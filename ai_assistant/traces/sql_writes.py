@@ -48,10 +48,10 @@ class TraceWriting:
 
     def versions(self, names: Sequence[str]) -> dict[str, StoredVersion]:
         """By name, in pieces."""
-        sql, columns, found = self._sql, ("name", "versions", "version", "started_at", "ended_at"), {}
+        sql, columns, found = self._sql, ("name", "versions", "version", "started_at", "ended_at", "producer"), {}
         for piece in chunks(names):
             statement = f"SELECT {sql.names('observation', columns)} FROM {sql.tables['observation']} WHERE name IN "
-            for name, versions, version, started, ended in sql.read_current(
+            for name, versions, version, started, ended, producer in sql.read_current(
                 f"{statement}({sql.marks(len(piece))})", piece
             ):
                 found[name] = StoredVersion(
@@ -59,6 +59,7 @@ class TraceWriting:
                     version=version or 0,
                     started_at=sql.from_moment(started),
                     ended_at=sql.from_moment(ended),
+                    producer=producer or "",
                 )
         return found
 

@@ -10,12 +10,17 @@ from ai_assistant.core.trace_ports import TraceStore
 from ai_assistant.traces.derive import observation_row, root_payload, trace_row
 from ai_assistant.traces.fold import Said, stamp_of, take_observation
 from ai_assistant.traces.places import Places
-from ai_assistant.traces.rows import OBSERVATION_LETTERS, TRACE_LETTERS, Change
+from ai_assistant.traces.rows import OBSERVATION_LETTERS, TRACE_LETTERS, Change, read_stamps
 from ai_assistant.traces.totals import TOTAL_COLUMNS, totals_of
 from ai_assistant.traces.values import StoreError
 
 LARGE = 2_000
 """Observations beyond which a trace that still runs is not counted again with each batch."""
+
+
+def owner_part(producer: str) -> str:
+    """What the names of all of a user's producers begin with (`core.trace_upload.producer_of`)."""
+    return producer.partition(":")[0]
 
 
 class TraceWork:
@@ -33,6 +38,23 @@ class TraceWork:
         self._user = head.user
         self._is_free = self.is_new
         self.changed = False
+        self._guarded: dict[str, str] = {}
+
+    @property
+    def has_stored(self) -> bool:
+        """Whether observations of it may be stored already."""
+        return self.head.observations > 0
+
+    def guard(self, span: str, producer: str) -> None:
+        """Notes whose a stored observation is, before users' own programs say anything of it."""
+        self._guarded[span] = producer
+
+    def _admit_to(self, span: str, producer: str) -> None:
+        """Raises StoreError where an event that came over HTTP is of another one's observation: a trace is evidence,
+        and whoever a site's program traced may add to it, and change nothing."""
+        known = self._guarded.get(span)
+        if known and owner_part(known) != owner_part(producer):
+            raise StoreError("span: is another program's observation; use an id of your own")
 
     def belongs_to(self, user: str | None) -> bool:
         """Whether events in this user's name may be of this trace; `None` is trusted."""
@@ -62,6 +84,8 @@ class TraceWork:
     def take(self, producer: str, said: Said, user: str | None) -> bool:
         """Merges an event; False where it is there already. `user`: in whose name it came. Raises RangesError."""
         event, values = said.event, said.values
+        if user is not None:
+            self._admit_to(event.span, producer)
         if event.place and not self._places.add(producer, event.segment, event.place):
             return False
         self.changed, self._is_free = True, False
@@ -80,6 +104,8 @@ class TraceWork:
         only where nobody else has said it."""
         if user is not None:
             values = {name: value for name, value in values.items() if name != "user"}
+            if self._is_of_program():
+                stamp = 0  # what a program of the site has said of its trace stays
         elif not is_numbered and "user" in values:
             self._user = self._user or values["user"]
             self._trace.take({"user": values["user"]}, 0)
@@ -90,6 +116,12 @@ class TraceWork:
             self._trace.take({"acknowledged_seq": values["acknowledged_seq"]}, values["acknowledged_seq"])
             values = {name: value for name, value in values.items() if name != "acknowledged_seq"}
         self._trace.take(values, stamp)
+
+    def _is_of_program(self) -> bool:
+        """Whether a program of the site has said whose trace it is; for users' own programs the server does, with the
+        lowest stamp."""
+        stored = read_stamps(self.head.versions, TRACE_LETTERS).get("user", 0)
+        return max(stored, self._trace.stamps.get("user", 0)) > 0
 
     def expect(self, producer: str, segment: int, highest: int, at: int) -> None:
         """Notes that a producer has given up events of it."""

@@ -25,6 +25,8 @@ from ai_assistant.traces.values import MAX_WORD, StoreError, now_us
 
 SILENT_S = 60
 """How long nothing of a producer must have been stored before its observations are given up."""
+TRACE_CHARS = 32
+"""Of a trace's id, with which the name of an observation begins."""
 LOST_MESSAGE = "Its program ended, or was cut off, before it said how this ended."
 
 
@@ -123,6 +125,7 @@ class Writer:
         self.lock_producers({batch.producer for batch, _ in entries})
         fresh = [(batch, said) for batch, said in entries if not self._is_known(batch.producer, said)]
         self._lock_traces(fresh)
+        self._guard(fresh)
         for batch, said in fresh:
             self._take(batch, said)
         self.put()
@@ -200,6 +203,17 @@ class Writer:
             elif said.event.kind not in PRODUCER_KINDS:
                 names.add(said.event.trace)
         self._open(names)
+
+    def _guard(self, entries: Sequence[tuple[Batch, Said]]) -> None:
+        """Finds out whose the observations are that users' own programs say something of."""
+        names = {
+            said.event.trace + said.event.span
+            for batch, said in entries
+            if batch.user is not None and said.event.trace in self._traces and self._traces[said.event.trace].has_stored
+        }
+        if names:
+            for name, stored in self._store.versions(sorted(names)).items():
+                self._traces[name[:TRACE_CHARS]].guard(name[TRACE_CHARS:], stored.producer)
 
     def _open(self, names: Collection[str]) -> None:
         """Locks these traces."""

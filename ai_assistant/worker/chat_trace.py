@@ -90,7 +90,7 @@ class ChatTrace:
             "mode": task.mode,
             "source": SOURCE,
             "title": self._title(),
-            "metadata": msgspec.json.encode(request.metadata).decode() if request.metadata else None,
+            "metadata": self._metadata(),
         }
         return self.tracer.start(
             SOURCE,
@@ -110,6 +110,11 @@ class ChatTrace:
         if not (asked and self._with_content):
             return None
         return title_of([{"role": "user", "content": plain_text(asked[-1].get("content"))[:TITLE_CHARS]}])
+
+    def _metadata(self) -> str | None:
+        """What the client has said beside the question: its own words, too."""
+        metadata = self._request.metadata if self._with_content else None
+        return msgspec.json.encode(metadata).decode() if metadata else None
 
     def _input(self) -> Any:
         return without_media(self._request.messages) if self._with_content else None

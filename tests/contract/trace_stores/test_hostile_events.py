@@ -71,3 +71,39 @@ def test_costs_stay_within_what_the_database_holds(stores, number):
     assert row["service"] == SERVICE
     assert row["started_at"] >= START
     assert 0 <= row["cost"] <= MAX_COST
+
+
+def test_what_a_program_of_the_site_has_traced_its_user_may_add_to_and_not_change(stores):
+    server = Producer()
+    trace = server.trace(user=ANN, source="chat", title="asked")
+    span = trace.whole(title="chat", output="said", cost=1.0, type="generation")
+    stored(stores, server, *trace.events, user=None)
+    client = Producer("0123456789abcdef:client")
+    client.number = 2**40
+    own = client.trace(trace.id, source="nothing", title="nothing", tags=["mine"])
+    own.say("end", span, output="never said", cost=0.0, status="completed")
+    added = own.whole(title="added", parent=span)
+    result = stored(stores, client, *own.events)
+    assert [each.error.partition(":")[0] for each in result.rejected] == ["span"]
+    with stores() as store:
+        row = store.get(trace.id, owner=ANN)
+        assert row is not None
+        assert (row["source"], row["title"], row["cost"], row["tags"]) == ("chat", "asked", 1.0, ["mine"])
+        assert store.payload(trace.id, span, "output") == "said"
+        assert {each["span"] for each in store.observations(trace.id)} == {span, added}
+    again = Producer("0123456789abcdef:another of the same user")
+    more = again.trace(trace.id)
+    more.say("end", added, output="more", status="completed")
+    assert not stored(stores, again, *more.events).rejected
+
+
+def test_a_users_own_trace_is_theirs_to_change(stores):
+    client = Producer("0123456789abcdef:client")
+    trace = client.trace(title="first")
+    stored(stores, client, *trace.events)
+    later = trace.say("trace", title="second")
+    assert not stored(stores, client, later).rejected
+    with stores() as store:
+        row = store.get(trace.id, owner=ANN)
+    assert row is not None
+    assert row["title"] == "second"

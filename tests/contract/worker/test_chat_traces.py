@@ -389,7 +389,9 @@ async def test_without_content_figures_are_left(
     tool = {"type": "function", "function": {"name": "look", "description": "private tool"}}
     found = site(upstream, Settings(trace_content=False, modes={"ask": Mode(system_prompt="private prompt")}))
     async with working(redis_url, found, ALONE):
-        task = await final(tasks, start(tasks, "private question", tools=[tool], stop=["private stop"], max_tokens=9))
+        about = {"selection": "private selection"}
+        asked = start(tasks, "private question", tools=[tool], stop=["private stop"], max_tokens=9, metadata=about)
+        task = await final(tasks, asked)
         failed = await final(tasks, start(tasks, "private fault"))
     assert b"private" not in raw(client, SITE)
     story = told(task)
