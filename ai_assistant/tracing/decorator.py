@@ -73,7 +73,8 @@ class Traced:
         self._own = {key: getattr(settings, key) for key in own}
         self._values = options
         self._tracers: tuple[Tracer, Tracer] | None = None
-        self._span: Span | None = None
+        self._open: list[Span] = []
+        """Those of its blocks that are open: one may be entered again within itself, and by several threads."""
 
     def __call__(self, function: Any) -> Any:
         """The function, traced. Raises TypeError for what is none."""
@@ -202,8 +203,9 @@ class Traced:
         return known[1]
 
     def __enter__(self) -> Span:
-        span = self._span = self._begun()
-        return span.__enter__()
+        span = self._begun().__enter__()
+        self._open.append(span)
+        return span
 
     def _begun(self) -> Span:
         tracer = state.active()
@@ -220,9 +222,12 @@ class Traced:
             return nothing(None)
 
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, tb: TracebackType | None) -> None:
-        span, self._span = self._span, None
-        if span is not None:
-            span.__exit__(kind, error, tb)
+        if not self._open:
+            return
+        current, last = CURRENT.get(), self._open[-1]
+        span = current if current is not None and current in self._open else last
+        self._open.remove(span)
+        span.__exit__(kind, error, tb)
 
     async def __aenter__(self) -> Span:
         return self.__enter__()

@@ -6,7 +6,9 @@ when it is left unfinished (closed, or collected), as failed when it raises.
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import AsyncGenerator, Callable, Generator
+from contextvars import Token
 from typing import Any
 
 from ai_assistant.tracing.context import CURRENT
@@ -70,8 +72,7 @@ async def trace_async_generator(
             try:
                 item = await step()
             finally:
-                if token is not None:
-                    CURRENT.reset(token)
+                leave(token)
             items.add(item)
             try:
                 sent = yield item
@@ -93,14 +94,21 @@ async def trace_async_generator(
         raise
 
 
+def leave(token: Token[Span | None] | None) -> None:
+    """Makes the observation before it the current one again, unless this is another context: of a loop that has ended,
+    whose generators are collected elsewhere."""
+    if token is not None:
+        with contextlib.suppress(ValueError):
+            CURRENT.reset(token)
+
+
 async def aclose_within(generator: AsyncGenerator[Any, Any], span: Span | None) -> None:
     """Closes it within the observation."""
     token = CURRENT.set(span) if span is not None else None
     try:
         await generator.aclose()
     finally:
-        if token is not None:
-            CURRENT.reset(token)
+        leave(token)
 
 
 class Items:

@@ -7,6 +7,7 @@ import contextlib
 import functools
 import gc
 import inspect
+import sys
 import threading
 import warnings
 from concurrent.futures import ThreadPoolExecutor
@@ -500,3 +501,45 @@ def test_properties_caches_and_partial_functions(traces):
 def test_what_is_no_function_is_told_when_the_program_starts(target):
     with pytest.raises(TypeError, match="must be given a function"):
         tracing.traced(target)
+
+
+def test_one_block_entered_within_itself_and_by_several_threads(traces):
+    step, inside = tracing.traced("step"), threading.Barrier(2)
+
+    def work():
+        with step:
+            inside.wait(5)
+
+    with step as outer, step as inner:
+        assert inner.parent_id == outer.id
+    threads = [threading.Thread(target=work) for _ in range(2)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    rows = traces.observations()
+    assert [row["title"] for row in rows] == ["step"] * 4
+    assert {row.get("status") for row in rows} == {"completed"}
+    assert tracing.current_span().id == "0" * 16
+
+
+def test_an_async_generator_that_is_collected_after_its_loop(traces):
+    async def never():
+        await asyncio.get_running_loop().create_future()
+        yield 1
+
+    loop = asyncio.new_event_loop()
+    generator = tracing.traced("items")(never)()
+    task = loop.create_task(generator.__anext__())  # type: ignore[arg-type]
+    loop.run_until_complete(asyncio.sleep(0))
+    raised = []
+    before, sys.unraisablehook = sys.unraisablehook, raised.append
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            loop.close()
+            del task, generator
+            gc.collect()
+    finally:
+        sys.unraisablehook = before
+    assert not [each for each in raised if isinstance(each.exc_value, ValueError)]
