@@ -24,9 +24,11 @@ class Remote(msgspec.Struct, frozen=True):
     sampled: bool
 
 
-def parsed(traceparent: str | None) -> Remote | None:
+def parsed(traceparent: str | bytes | None) -> Remote | None:
     """What the header says; None for one that is not valid, which then is as if it were not there."""
-    found = _FORM.fullmatch((traceparent or "").strip().lower())
+    if isinstance(traceparent, bytes):
+        traceparent = traceparent.decode("latin-1")
+    found = _FORM.fullmatch(traceparent.strip().lower()) if isinstance(traceparent, str) else None
     if found is None:
         return None
     version, trace_id, span_id, flags, more = found.groups()

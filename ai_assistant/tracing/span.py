@@ -126,7 +126,7 @@ class Span:
             return
         try:
             share = 100.0 * done / total if total else 0.0
-        except TypeError as error:
+        except Exception as error:  # noqa: BLE001  # counted and logged; tracing must not break its program
             self.tracer.failed("progress", error)
             return
         values: dict[str, Any] = {"progress": max(0.0, min(100.0, share))}
@@ -136,13 +136,19 @@ class Span:
 
     def score(self, name: str, value: float | str | bool, comment: str | None = None) -> None:
         """A judgement of its result."""
-        given = {"name": str(name)[:140], "value": value, **({"comment": str(comment)} if comment else {})}
+        if self.ended:
+            return
+        try:
+            given = {"name": str(name)[:140], "value": value, **({"comment": str(comment)} if comment else {})}
+        except Exception as error:  # noqa: BLE001  # counted and logged; tracing must not break its program
+            self.tracer.failed("score", error)
+            return
         self._scores = [*(self._scores or ()), {**given, "at": self.tracer.clock()}]
         self.update(scores=self._scores)
 
     def append_reasoning(self, text: str) -> None:
         """The next piece of a model's reasoning. Kept up to the observation's limit, counted beyond it."""
-        if self.ended or not text or not self.tracer.settings.capture_reasoning:
+        if self.ended or not isinstance(text, str) or not text or not self.tracer.settings.capture_reasoning:
             return
         if self._reasoning is None:
             self._reasoning = Reasoning(self.tracer.settings.reasoning_max_length)
@@ -150,7 +156,8 @@ class Span:
 
     def limit_reasoning(self, chars: int) -> None:
         """Sets how many characters of reasoning are kept; before the first piece."""
-        self._reasoning = Reasoning(chars)
+        if isinstance(chars, int):
+            self._reasoning = Reasoning(chars)
 
     def fail(self, error: BaseException) -> None:
         """Notes an exception and marks it as failed; the observation goes on until its end."""
@@ -171,9 +178,9 @@ class Span:
             return
         if values:
             self.update(**values)
-        last: dict[str, Any] = {"ended_at": self.tracer.clock() if at is None else at}
+        last: dict[str, Any] = {"ended_at": at if isinstance(at, int) else self.tracer.clock()}
         if status is not None:
-            self._status = status if status in STATUSES else None
+            self._status = status if isinstance(status, str) and status in STATUSES else None
         last["status"] = self._status or "completed"
         self._close(last)
 

@@ -11,6 +11,11 @@ from ai_assistant.tracing import state, testing
 from ai_assistant.tracing.settings import settings_from
 
 
+class Wordless:
+    def __str__(self):
+        raise RuntimeError("no words")
+
+
 @pytest.fixture
 def no_client():
     before = state.client()
@@ -73,9 +78,20 @@ def test_what_a_program_says_wrongly_does_not_break_it(no_client):
             tracing.progress(1, "b")  # type: ignore[arg-type]
             tracing.event(None)  # type: ignore[arg-type]
         assert traces.tree() == ["5", "  block", "    None"]
+        with tracing.span("again") as span:
+            span.progress(10**400, 1)
+            span.score(Wordless(), 1, Wordless())  # type: ignore[arg-type]
+            span.append_reasoning(b"bytes")  # type: ignore[arg-type]
+            span.limit_reasoning("few")  # type: ignore[arg-type]
+            span.end(at="now", status=["completed"])  # type: ignore[arg-type]
+        for header in (5, b"00-", b"\xff", {"traceparent": None}):
+            with tracing.continue_trace(header):  # type: ignore[arg-type]
+                pass
+        assert traces.named("again")["status"] == "completed"
+        before = tracing.status()["errors"]
         traces.client.default.site = site  # type: ignore[union-attr]
         with tracing.span("step") as span, tracing.traced("block"):
             assert not span.is_recording
         with tracing.continue_trace(f"00-{'1' * 32}-{'2' * 16}-01"):
             pass
-        assert tracing.status()["errors"] == 4
+        assert tracing.status()["errors"] == before + 3
