@@ -48,7 +48,7 @@ def test_no_list_and_no_tree_holds_a_payload(user: Client, trace: str) -> None:
     ):
         assert response.status_code == 200
         assert trace in response.text
-        for word in ("Xylophong", "Quastenfl", "Hm."):
+        for word in ("Xylophong", "Zitterroch", "Hm."):
             assert word not in response.text
     for row in [*user.get("get_traces")["traces"], *user.get("get_trace", trace=trace)["observations"]]:
         assert not set(PAYLOADS) & set(row)

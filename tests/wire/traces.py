@@ -14,7 +14,7 @@ import msgspec
 from .client import Client, Refused, result
 
 PATIENCE = 30.0
-QUESTION, ANSWER = "A question about Xylophongärten", "An answer about Quastenflosser"
+QUESTION, ANSWER = "A question about Xylophongärten", "An answer about Zitterrochen"
 MSGPACK = {"Content-Type": "application/x-msgpack"}
 
 
