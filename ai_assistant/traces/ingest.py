@@ -31,6 +31,8 @@ ever trimmed away."""
 ROOM: Final = 0.95
 MAX_PRODUCERS: Final = 5000
 """Heartbeats that a site keeps: a program that gives itself another name with each call must not fill Redis."""
+MAX_OWN_PRODUCERS: Final = 1000
+"""Those of one user among them: one who uses up this share keeps nobody else from tracing."""
 FULL_RETRY_S: Final = 2.0
 RETRIED_AT_ONCE: Final = 2000
 """Dead letters that one call puts back."""
@@ -104,12 +106,20 @@ class RedisTracePipe:
                 "If it stays so, the consumer does not keep up, or does not run.",
                 retry_after=FULL_RETRY_S,
             )
-        if beat is not None and not is_known and producers >= MAX_PRODUCERS:
+        if beat is None or is_known:
+            return now
+        own = self._own_producers(producer) if producers >= MAX_OWN_PRODUCERS else 0
+        if producers >= MAX_PRODUCERS or own >= MAX_OWN_PRODUCERS:
             raise ServiceUnavailableError(
-                f"{producers} programs send traces already; end some, or keep the same producer for all calls",
+                f"{own or producers} programs send traces already; end some, or keep the same producer for all calls",
                 retry_after=60,
             )
         return now
+
+    def _own_producers(self, producer: str) -> int:
+        """How many heartbeats are of the same user's producers (`core.trace_upload.producer_of`)."""
+        owner = producer.partition(":")[0].encode() + b":"
+        return sum(name.startswith(owner) for name in self._client.hkeys(self._keys.producers))  # type: ignore[union-attr]
 
     def health(self) -> dict[str, Any]:
         """See `TracePipe.health`."""

@@ -97,6 +97,19 @@ def test_names_that_change_with_each_call(
     assert client.xlen(KEYS.events) == 1
 
 
+def test_the_producers_of_one_user_leave_room_for_those_of_others(
+    pipe: RedisTracePipe, client: redis.Redis, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(ingest, "MAX_OWN_PRODUCERS", 3)
+    for at in range(3):
+        pipe.send(f"ann:{at}", [], user="ann@example.com", beat={"made": 1})
+    with pytest.raises(ServiceUnavailableError, match="3 programs"):
+        pipe.send("ann:3", [], user="ann@example.com", beat={"made": 1})
+    pipe.send("ann:2", [], user="ann@example.com", beat={"made": 2})
+    pipe.send("bob:0", [], user="bob@example.com", beat={"made": 1})
+    assert client.hlen(KEYS.producers) == 4
+
+
 def test_the_consumers_heartbeat(pipe: RedisTracePipe, client: redis.Redis) -> None:
     assert pipe.consumer() == {"alive": False, "age_ms": None}
     now = int(time.time() * 1000)
