@@ -20,6 +20,13 @@ litellm = pytest.importorskip("litellm")
 HELLO = [{"role": "user", "content": "hello"}]
 
 
+@pytest.fixture(autouse=True)
+def as_a_program_has_it(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Other tests of this run load LiteLLM as the gateway does, which makes it tell loggers nothing."""
+    monkeypatch.setattr(litellm, "turn_off_message_logging", False)
+    monkeypatch.setattr(litellm, "disable_token_counter", False)
+
+
 @pytest.fixture
 def traces() -> Iterator[testing.MemoryExporter]:
     """With real times: LiteLLM gives its own."""
