@@ -87,7 +87,7 @@ test_over_http() {
     socketio=$(site_value socketio_port)
     export AI_ASSISTANT_SOCKET_URL="${AI_ASSISTANT_SOCKET_URL:-http://$FRAPPE_SITE:$socketio}"
     status=0
-    "$ROOT/.venv/bin/python" -m pytest tests/browser/test_desk.py || status=1
+    "$ROOT/.venv/bin/python" -m pytest tests/browser/test_desk.py tests/browser/test_desk_traces.py || status=1
     [ -z "${FRAPPE_SECOND_SITE:-}" ] || prepare_second_site || exit 1
     variables=$(prepare_site "$url" "$FRAPPE_SITE") || exit 1
     eval "$variables"
