@@ -86,6 +86,8 @@ class TraceWork:
         event, values = said.event, said.values
         if user is not None:
             self._admit_to(event.span, producer)
+            if values.get("parent") == "" and self._is_of_program():
+                raise StoreError("parent: must name an observation, for a program of the site has begun the trace")
         if event.place and not self._places.add(producer, event.segment, event.place):
             return False
         self.changed, self._is_free = True, False

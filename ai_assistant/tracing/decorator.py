@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import difflib
 import functools
 import inspect
 import weakref
@@ -13,6 +14,7 @@ import msgspec
 
 from ai_assistant.core.trace import TYPES
 from ai_assistant.tracing import state
+from ai_assistant.tracing.columns import COLUMNS
 from ai_assistant.tracing.context import CURRENT
 from ai_assistant.tracing.generators import trace_async_generator, trace_generator
 from ai_assistant.tracing.no_span import nothing
@@ -71,6 +73,9 @@ class Traced:
         if problems:
             raise SettingError("; ".join(problems))
         self._own = {key: getattr(settings, key) for key in own}
+        for key in options:  # a column or metadata, unless it is meant as one of the above: not to capture, perhaps
+            if key not in COLUMNS and (meant := difflib.get_close_matches(key, OPTIONS, n=1, cutoff=0.8)):
+                raise SettingError(f"{key}: there is no such option; did you mean {meant[0]}?")
         self._values = options
         self._tracers: tuple[Tracer, Tracer] | None = None
         self._open: list[Span] = []

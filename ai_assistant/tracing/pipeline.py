@@ -17,29 +17,26 @@ import threading
 import time
 import uuid
 from collections.abc import Callable
-from functools import lru_cache
 from typing import Any, Final
 
-from ai_assistant.core.trace import OBSERVATION_WORDS, TRACE_TAGS, TRACE_WORDS
+from ai_assistant.tracing.delivery import BEAT_S, Delivery
 from ai_assistant.tracing.forks import is_alone, is_short_lived, may_be_short_lived
 from ai_assistant.tracing.ids import now_us
 from ai_assistant.tracing.lane import Lane
+from ai_assistant.tracing.masking import masked_fields
 from ai_assistant.tracing.queue import END, START, TRACE, Queue
 from ai_assistant.tracing.redact import Redactor
-from ai_assistant.tracing.sinks import Sink, SinkAway, SinkRefused
+from ai_assistant.tracing.sinks import Sink, SinkAway
 from ai_assistant.tracing.span import Span
+from ai_assistant.tracing.ticket import Ticket
 from ai_assistant.tracing.trace_state import TraceState
 
 log = logging.getLogger("ai_assistant.tracing")
 
-BEAT_S: Final = 5.0
-"""How often a living producer says so."""
 DROWSY_S: Final = 0.5
 """After so long without an event the thread sleeps until there is one."""
 ROOT_FLUSH_S: Final = 2.0
 """How long the end of a trace may hold up a background job that would vanish with its events."""
-BATCH: Final = 20
-"""Entries of one delivery."""
 SLICE_ITEMS: Final = 16
 SLICE_BYTES: Final = 4 * 1024 * 1024
 """About how much is encoded before it is delivered."""
@@ -47,39 +44,6 @@ HELP_ITEMS: Final = 500
 """Items that a caller takes who finds the queue too long."""
 LOG_S: Final = 10.0
 """How often the log hears of dropped events."""
-FIRST_WAIT_S: Final = 0.2
-LONGEST_WAIT_S: Final = 5.0
-MASKED: Final = frozenset((
-    "input", "output", "reasoning", "metadata", "error_message", "error_stack", "progress_message", "scores", "title",
-))  # fmt: skip
-"""Fields that may hold what somebody wrote; all of them are texts."""
-MASKED_WORDS: Final = frozenset((*OBSERVATION_WORDS, *TRACE_WORDS, "marks")) - MASKED - {
-    "parent", "type", "status", "level", "conversation", "task_id", "message_id", "mode", "user", "cancelled_by",
-    "reference_doctype", "reference_name",
-}  # fmt: skip
-"""Short ones that a secret may have found its way into. A mask of the program's own does not get them, for most are
-names that reviews go by; what says whose a trace is, and what it is about, stays as it is."""
-
-
-@lru_cache(1000)
-def masked_names(fields: tuple[str, ...]) -> tuple[tuple[str, ...], tuple[str, ...]]:
-    """Those of the fields that are MASKED, and those that are MASKED_WORDS. Most events say the same ones."""
-    return tuple(name for name in fields if name in MASKED), tuple(name for name in fields if name in MASKED_WORDS)
-
-
-class Ticket:
-    """Somebody who waits until what was left before is delivered."""
-
-    __slots__ = ("event", "targets")
-
-    def __init__(self) -> None:
-        self.event = threading.Event()
-        self.targets: list[tuple[Lane, int]] | None = None
-        """The last number of each lane that matters; None before the queue was emptied."""
-
-    def is_due(self) -> bool:
-        """Whether all of it was delivered."""
-        return self.targets is not None and all(lane.has_delivered(number) for lane, number in self.targets)
 
 
 class Pipeline:
@@ -105,10 +69,6 @@ class Pipeline:
         self._clock = clock
         self.errors = 0
         """Failures inside tracing itself."""
-        self.refused = 0
-        """Events that the receiver will not take."""
-        self.problem = ""
-        """Why nothing is delivered at the moment; empty while all is well."""
         self.forked = False
         """Whether this process is a child of the one that made it."""
         self._begin()
@@ -129,15 +89,21 @@ class Pipeline:
         self._tickets: list[Ticket] = []
         self._thread: threading.Thread | None = None
         self._stopping = False
-        self._retry_at = 0.0
-        self._wait_s = FIRST_WAIT_S
-        self._beat_at = 0.0
+        self.delivery = Delivery(
+            self.sink,
+            self._redactor,
+            self.lanes,
+            self._lock,
+            self._bound,
+            clock=self._clock,
+            host=self._host,
+            service=self._service,
+        )
+        self.delivery.errors = lambda: self.errors
         self._busy_at = 0.0
         self._unlogged = 0
         """Dropped events that the log does not know of."""
         self._logged_at = -LOG_S
-        self._one_by_one = False
-        """After a refusal entries go one by one, until one has been refused by itself."""
 
     def lane(self, site: str) -> Lane:
         """The way to a site."""
@@ -203,7 +169,7 @@ class Pipeline:
             return not (self.waiting() or self.queue.items)
         ticket = Ticket()
         self._tickets.append(ticket)
-        self._retry_at = 0.0
+        self.delivery.retry_at = 0.0
         self._wake()
         if ticket.event.wait(timeout):
             return True
@@ -226,7 +192,9 @@ class Pipeline:
             self.sink.close()
         left = self.waiting() + len(self.queue.items)
         if left:
-            log.warning("tracing: %d events could not be delivered before the end: %s", left, self.problem or "no time")
+            log.warning(
+                "tracing: %d events could not be delivered before the end: %s", left, self.delivery.problem or "no time"
+            )
         self.queue.asleep = False  # nothing wakes it any more
         return delivered and not left
 
@@ -260,7 +228,7 @@ class Pipeline:
                     for ticket in tickets:
                         if ticket.targets is None:
                             ticket.targets = [(lane, lane.made) for lane in self.lanes.values()]
-            self._deliver()
+            self.delivery.deliver()
             if left <= 0:
                 break
         for ticket in tickets:
@@ -272,7 +240,7 @@ class Pipeline:
     def _rest(self) -> None:
         now = time.monotonic()
         if self.queue.items or self._tickets or self.waiting():
-            self._woken.wait(self._interval if not self._retry_at else min(self._interval, 0.1))
+            self._woken.wait(self._interval if not self.delivery.retry_at else min(self._interval, 0.1))
             return
         if now - self._busy_at < DROWSY_S:
             self._woken.wait(self._interval)
@@ -326,40 +294,23 @@ class Pipeline:
             fields = span.take()
             whole = "ended_at" in fields
             at = fields["ended_at"] if whole else fields["started_at"]
-            lane.add("whole" if whole else "start", at, state, span.id, self._masked(fields))
+            lane.add("whole" if whole else "start", at, state, span.id, masked_fields(self._redactor, fields))
             lane.open += not whole
         elif kind == END:
             fields = span.fields
-            lane.add("end", fields.get("ended_at") or self._clock(), state, span.id, self._masked(fields))
+            lane.add(
+                "end", fields.get("ended_at") or self._clock(), state, span.id, masked_fields(self._redactor, fields)
+            )
             lane.open -= 1
             span._sent = None
         elif not span.ended:  # else its end says it
-            lane.add("update", self._clock(), state, span.id, self._masked(span.pending()))
+            lane.add("update", self._clock(), state, span.id, masked_fields(self._redactor, span.pending()))
 
     def _tell_trace(self, state: TraceState) -> None:
         state.queued = False
         state.announced = True
         if state.fields:
-            state.lane.add("trace", self._clock(), state, "", self._masked(dict(state.fields)))
-
-    def _masked(self, fields: dict[str, Any]) -> dict[str, Any]:
-        """The fields without secrets. They are looked through together first: most events have none."""
-        redactor = self._redactor
-        names, words = masked_names(tuple(fields))
-        for name in names + words:
-            if type(fields[name]) is not str:
-                fields[name] = str(fields[name])
-        tags = fields.get(TRACE_TAGS) or ()
-        if redactor.is_harmless("\n".join([*map(fields.__getitem__, names + words), *tags])):
-            return fields
-        for name in names:
-            masked = redactor.text(fields[name])
-            fields[name] = masked if name != "title" else masked[:140]
-        for name in words:
-            fields[name] = redactor.word(fields[name])
-        if tags:
-            fields[TRACE_TAGS] = [redactor.word(tag) for tag in tags]
-        return fields
+            state.lane.add("trace", self._clock(), state, "", masked_fields(self._redactor, dict(state.fields)))
 
     def _bound(self) -> None:
         """Drops the oldest where more waits than may."""
@@ -370,82 +321,14 @@ class Pipeline:
             if not lane.waiting:
                 break  # all of it is on its way
             before = lane.bytes
-            lane.drop_oldest(self.problem or "more events than can be delivered")
+            lane.drop_oldest(self.delivery.problem or "more events than can be delivered")
             total -= before - lane.bytes
             dropped += 1
         self._unlogged += dropped
         if self._unlogged and time.monotonic() - self._logged_at > LOG_S:
-            why = self.problem or "more events than can be delivered"
+            why = self.delivery.problem or "more events than can be delivered"
             log.warning("tracing: %d events were dropped, the oldest first: %s", self._unlogged, why)
             self._unlogged, self._logged_at = 0, time.monotonic()
-
-    def _deliver(self) -> None:
-        now = time.monotonic()
-        if now < self._retry_at:
-            return
-        is_beat = now - self._beat_at >= BEAT_S
-        for lane in list(self.lanes.values()):
-            if not (lane.waiting or is_beat):
-                continue
-            try:
-                self._deliver_lane(lane)
-            except SinkAway as error:
-                self._is_away(error)
-                return
-        if is_beat:
-            self._beat_at = now
-        if self.problem:
-            log.info("tracing: events are delivered again")
-            self.problem = ""
-        self._retry_at, self._wait_s = 0.0, FIRST_WAIT_S
-
-    def _is_away(self, error: SinkAway) -> None:
-        wait_s = max(self._wait_s, error.retry_after)
-        self._retry_at = time.monotonic() + wait_s
-        self._wait_s = min(LONGEST_WAIT_S, self._wait_s * 2)
-        if not self.problem:
-            log.warning("tracing: events wait, trying again: %s", error)
-        self.problem = str(error)
-
-    def _deliver_lane(self, lane: Lane) -> None:
-        """Sends all that waits now, a batch after another. Raises SinkAway."""
-        while True:
-            with self._lock:
-                entries = lane.take_off(1 if self._one_by_one else BATCH)
-            try:
-                self.sink.send(lane.site, lane.producer, entries, self._beat(lane))
-            except SinkRefused as error:
-                self._refuse(lane, entries, error)
-                if not lane.waiting:
-                    return  # what was lost is told behind the next event that is taken: never one refusal of another
-            except BaseException:
-                with self._lock:
-                    lane.came_back()
-                    self._bound()
-                raise
-            else:
-                with self._lock:
-                    lane.landed()
-                if not (self._tell_drops(lane) or lane.waiting):
-                    return
-
-    def _refuse(self, lane: Lane, entries: list[list[bytes]], error: SinkRefused) -> None:
-        """Gives up an entry that the receiver will never take; of several, it has yet to be found out which."""
-        with self._lock:
-            lane.came_back()
-            self._one_by_one = len(entries) > 1
-            if len(entries) != 1:
-                return
-            for _ in entries[0]:
-                lane.drop_oldest(f"refused: {error}"[:300])
-        self.refused += len(entries[0])
-        log.error("tracing: %d events are refused and given up: %s", len(entries[0]), error)
-
-    def _tell_drops(self, lane: Lane) -> bool:
-        with self._lock:
-            before = len(lane.waiting)
-            lane.report_drops(self._clock())
-            return len(lane.waiting) > before
 
     def _about(self) -> dict[str, Any]:
         import ai_assistant
@@ -453,20 +336,6 @@ class Pipeline:
         python = ".".join(map(str, sys.version_info[:3]))
         about = {"host": self._host, "pid": os.getpid(), "sdk": ai_assistant.__version__, "python": python}
         return {**about, "service": self._service} if self._service else about
-
-    def _beat(self, lane: Lane) -> dict[str, Any]:
-        return {
-            "beat": self._clock() // 1000,
-            "host": self._host,
-            "pid": os.getpid(),
-            "service": self._service or "",
-            "made": lane.made,
-            "dropped": lane.dropped,
-            "buffered": len(lane.waiting) + len(lane.flying),
-            "open": lane.open,
-            "errors": self.errors,
-            "masks_failed": self._redactor.failures,
-        }
 
     def _say_goodbye(self) -> bool:
         """The last word of each lane. Whether everything was delivered."""
@@ -479,11 +348,11 @@ class Pipeline:
                         continue
                     lane.report_drops(self._clock())
                     lane.add("bye", self._clock(), None, "", {"made": lane.made + 1, "dropped": lane.dropped})
-                self._deliver_lane(lane)
+                self.delivery.deliver_lane(lane)
                 lane.left = True
                 self.sink.leave(lane.site, lane.producer)
         except SinkAway as error:
-            self.problem = str(error)
+            self.delivery.problem = str(error)
             return False
         return True
 
@@ -495,10 +364,10 @@ class Pipeline:
             "made": sum(lane.made for lane in lanes),
             "delivered": sum(lane.delivered for lane in lanes),
             "dropped": sum(lane.dropped for lane in lanes),
-            "refused": self.refused,
+            "refused": self.delivery.refused,
             "waiting": self.waiting() + len(self.queue.items),
             "waiting_bytes": sum(lane.bytes for lane in lanes),
             "errors": self.errors,
             "masks_failed": self._redactor.failures,
-            "problem": self.problem,
+            "problem": self.delivery.problem,
         }

@@ -7,49 +7,23 @@ needed, and rests on Python's own: a dict's `update` and an attribute's assignme
 
 from __future__ import annotations
 
-import traceback
 from collections.abc import Mapping
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Final
 
-import msgspec
-
-from ai_assistant.core.trace import (
-    LEVELS,
-    OBSERVATION_FLOATS,
-    OBSERVATION_INTS,
-    OBSERVATION_TEXTS,
-    OBSERVATION_WORDS,
-    STATUSES,
-)
+from ai_assistant.core.trace import STATUSES
 from ai_assistant.tracing.capture import as_text, storable
+from ai_assistant.tracing.columns import COLUMNS, MAX_METADATA_CHARS, NAMES, plain, usage_columns
 from ai_assistant.tracing.context import CURRENT
+from ai_assistant.tracing.failure import is_cancellation, words_of
 from ai_assistant.tracing.queue import MAX_WEIGHT
+from ai_assistant.tracing.reasoning import Reasoning
 
 if TYPE_CHECKING:
     from ai_assistant.tracing.trace_state import TraceState
     from ai_assistant.tracing.tracer import Tracer
 
-COLUMNS: Final = frozenset((*OBSERVATION_WORDS, *OBSERVATION_TEXTS, *OBSERVATION_INTS, *OBSERVATION_FLOATS))
-NAMES: Final = {"name": "title", "error": "error_message"}
-"""What columns are called by programs."""
-USAGE: Final = {
-    "prompt_tokens": "prompt_tokens",
-    "input_tokens": "prompt_tokens",
-    "completion_tokens": "completion_tokens",
-    "output_tokens": "completion_tokens",
-    "reasoning_tokens": "reasoning_tokens",
-    "cached_tokens": "cached_tokens",
-    "cache_read_input_tokens": "cached_tokens",
-    "total_tokens": "total_tokens",
-    "cost": "cost",
-    "estimated": "usage_estimated",
-}
-"""What providers call the parts of a usage, and the columns they go into."""
 STACK_CHARS: Final = 20_000
-MAX_METADATA_CHARS: Final = 64 * 1024
-
-_json = msgspec.json.Encoder().encode
 
 
 class Span:
@@ -331,33 +305,6 @@ class Span:
         self.end(status="failed")
 
 
-class Reasoning:
-    """Reasoning as it grows: the first `limit` characters, and how many there were in all."""
-
-    __slots__ = ("_kept", "_pieces", "chars", "limit")
-
-    def __init__(self, limit: int):
-        self.limit = limit
-        self.chars = 0
-        self._kept = 0
-        self._pieces: list[str] = []
-
-    def add(self, text: str) -> None:
-        """One more piece."""
-        self.chars += len(text)
-        if self._kept < self.limit:
-            piece = text[: self.limit - self._kept]
-            self._kept += len(piece)
-            self._pieces.append(piece)
-
-    def columns(self) -> dict[str, Any]:
-        """As columns; none where there was no reasoning."""
-        if not self.chars:
-            return {}
-        cut = 1 if self.chars > self._kept else 0
-        return {"reasoning": "".join(self._pieces), "reasoning_chars": self.chars, "reasoning_truncated": cut}
-
-
 def leave(span: Span) -> None:
     """Makes the observation before `span` the current one again."""
     token, span._token = span._token, None
@@ -367,45 +314,3 @@ def leave(span: Span) -> None:
         CURRENT.reset(token)
     except ValueError:  # entered in another context: a task that was made for the rest of a block
         CURRENT.set(None)
-
-
-def words_of(error: BaseException) -> tuple[str, str]:
-    """The message and the traceback of an exception; of one that cannot be put into words, what can be said of it. It
-    is the program's, which must see it and not what its `__str__` raises."""
-    try:
-        message = str(error)
-    except Exception as again:  # noqa: BLE001  # a class may raise anything from anywhere; said in its place
-        message = f"<str raised {type(again).__name__}>"
-    try:
-        return message, "".join(traceback.format_exception(type(error), error, error.__traceback__))
-    except Exception as again:  # noqa: BLE001  # as above
-        return message, f"<traceback raised {type(again).__name__}>"
-
-
-def is_cancellation(error: BaseException) -> bool:
-    """Whether an exception says that somebody wants no more, not that something failed."""
-    return isinstance(error, GeneratorExit | KeyboardInterrupt) or type(error).__name__ == "CancelledError"
-
-
-def usage_columns(usage: Any) -> dict[str, Any]:
-    """Token counts as columns, from a mapping with the names of any of the big providers."""
-    if not isinstance(usage, Mapping):
-        return {}
-    known = {USAGE[name]: value for name, value in usage.items() if name in USAGE and value is not None}
-    found = {column: plain(column, value) for column, value in known.items()}
-    if "total_tokens" not in found and ("prompt_tokens" in found or "completion_tokens" in found):
-        found["total_tokens"] = found.get("prompt_tokens", 0) + found.get("completion_tokens", 0)
-    return found
-
-
-def plain(column: str, value: Any) -> Any:
-    """A value in the type of its column. Raises ValueError and TypeError for what it cannot be."""
-    if column in OBSERVATION_INTS:
-        return int(value)
-    if column in OBSERVATION_FLOATS:
-        return float(value)
-    if column == "level" and value not in LEVELS:
-        return "info"
-    if isinstance(value, str):
-        return value if value.isascii() else storable(value)
-    return as_text(value, MAX_METADATA_CHARS)[0] if column in OBSERVATION_TEXTS else str(value)

@@ -10,11 +10,12 @@ from typing import Any
 from ai_assistant.core.trace import TRACE_INTS, TRACE_TEXTS, TRACE_WORDS
 from ai_assistant.tracing.capture import as_text
 from ai_assistant.tracing.client import HEALTHY_S, Client
+from ai_assistant.tracing.columns import MAX_METADATA_CHARS
 from ai_assistant.tracing.context import CURRENT
 from ai_assistant.tracing.propagation import Remote
 from ai_assistant.tracing.settings import PREFIX, Settings, settings_from
 from ai_assistant.tracing.sinks import Health, Sink
-from ai_assistant.tracing.span import MAX_METADATA_CHARS, Span
+from ai_assistant.tracing.span import Span
 from ai_assistant.tracing.tracer import NOTHING, Tracer
 
 log = logging.getLogger("ai_assistant.tracing")

@@ -11,8 +11,9 @@ from contextvars import ContextVar
 from typing import Any, TypeVar
 
 from ai_assistant.tracing.context import CURRENT
+from ai_assistant.tracing.failure import is_cancellation
 from ai_assistant.tracing.integrations.options import DEFAULT, Options
-from ai_assistant.tracing.span import Span, is_cancellation
+from ai_assistant.tracing.span import Span
 from ai_assistant.tracing.state import start_span
 
 log = logging.getLogger("ai_assistant.tracing")

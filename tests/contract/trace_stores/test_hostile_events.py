@@ -83,8 +83,9 @@ def test_what_a_program_of_the_site_has_traced_its_user_may_add_to_and_not_chang
     own = client.trace(trace.id, source="nothing", title="nothing", tags=["mine"])
     own.say("end", span, output="never said", cost=0.0, status="completed")
     added = own.whole(title="added", parent=span)
+    own.whole(title="a root before the real one", input="never asked", started_at=START - 10_000_000)
     result = stored(stores, client, *own.events)
-    assert [each.error.partition(":")[0] for each in result.rejected] == ["span"]
+    assert [each.error.partition(":")[0] for each in result.rejected] == ["span", "parent"]
     with stores() as store:
         row = store.get(trace.id, owner=ANN)
         assert row is not None

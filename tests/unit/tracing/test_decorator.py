@@ -59,6 +59,7 @@ def test_names_types_and_columns(traces):
         ({"sample_rate": 2}, "sample_rate: must be from 0 to 1"),
         ({"capture_input": "perhaps"}, "capture_input: must be true or false"),
         ({"reasoning_max_length": -1}, "reasoning_max_length: must be from 0"),
+        ({"capture_inptu": False}, "capture_inptu: there is no such option; did you mean capture_input"),
     ],
 )
 def test_wrong_options_are_told_when_the_program_starts(options, message):
