@@ -7,7 +7,9 @@ from __future__ import annotations
 
 import itertools
 from collections import deque
-from typing import Any, Final, NamedTuple
+from typing import Any, Final
+
+import msgspec
 
 from ai_assistant.core.trace_event import ENTRY_BYTES, ENTRY_EVENTS, encode_event
 from ai_assistant.tracing.capture import storable
@@ -23,7 +25,7 @@ FRAME_BYTES: Final = 64
 """What an event costs beside its own bytes while it waits."""
 
 
-class Waiting(NamedTuple):
+class Waiting(msgspec.Struct, frozen=True, gc=False):
     """An event, encoded, and what is told of it when it is dropped."""
 
     event: bytes
@@ -80,24 +82,25 @@ class Lane:
     def take_off(self, most: int) -> list[list[bytes]]:
         """Up to `most` entries of the oldest events, which fly from now on: see `landed` and `came_back`."""
         entries: list[list[bytes]] = []
-        waiting, room = self.waiting, DELIVERY_BYTES
+        waiting, flying, room = self.waiting, self.flying, DELIVERY_BYTES
         while waiting and len(entries) < most and room > 0:
             events: list[bytes] = []
             size = 0
-            while (
-                waiting and len(events) < ENTRY_EVENTS and (not events or size + len(waiting[0].event) <= ENTRY_BYTES)
-            ):
-                next_ = waiting.popleft()
-                self.flying.append(next_)
-                events.append(next_.event)
-                size += len(next_.event)
+            while waiting and len(events) < ENTRY_EVENTS:
+                next_ = waiting[0]
+                event = next_.event
+                if size + len(event) > ENTRY_BYTES and events:
+                    break
+                size += len(event)
+                flying.append(waiting.popleft())
+                events.append(event)
             entries.append(events)
             room -= size
         return entries
 
     def landed(self) -> None:
         """What flew was delivered."""
-        self.bytes -= sum(len(each.event) + FRAME_BYTES for each in self.flying)
+        self.bytes -= sum([len(each.event) for each in self.flying]) + FRAME_BYTES * len(self.flying)
         self.delivered += len(self.flying)
         self.flying = []
 

@@ -21,16 +21,16 @@ FAILED: Final = "[redacted: the mask failed]"
 Mask = Callable[[Any], Any]
 
 _WORDS: Final = (
-    ("key", ("key",)),
+    ("k", ("key",)),
     ("ok", ("token", "cookie")),
     ("pass", ("passw", "passphrase")),
     ("cre", ("secret", "credential")),
     ("z", ("authoriz",)),
-    ("bearer", ("bearer",)),
-    ("pwd", ("pwd",)),
+    ("b", ("bearer",)),
+    ("w", ("pwd",)),
 )
-"""In lower case, each behind what it has in common with others, so that a text without that is read once; some stand in
-many harmless texts too, which then are read in vain."""
+"""In lower case, each behind a character or more that it has in common with others, so that a text without that is read
+once; some stand in many harmless texts too, which then are read in vain."""
 _STARTS: Final = (
     ("z", ("AIza",)),
     ("K", ("AKIA",)),
