@@ -104,7 +104,7 @@ def raw(url: str, count: int, per_entry: int) -> dict[str, Any]:
     return {"per_s": round(done / took), "cpu_us": round(used / done * 1e6, 2), "bytes": len(event)}
 
 
-def measure(url: str, events: int, rounds: int = 5) -> dict[str, Any]:
+def measure(url: str, events: int, rounds: int = 9) -> dict[str, Any]:
     """The medians by speed."""
 
     def median(run: Any) -> dict[str, Any]:
