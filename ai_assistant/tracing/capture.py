@@ -55,41 +55,29 @@ def as_text(value: Any, limit: int) -> tuple[str, bool]:
 
 def room_left(value: Any, room: int, depth: int = 0) -> int:
     """`room` less the characters of a plain value; negative as soon as it is used up, and for anything that is not
-    plain. So it ends soon for what is huge, and for what holds itself. Leaves are looked at without a call: this is on
-    the way of every traced call."""
+    plain. So it ends soon for what is huge, and for what holds itself. Each member costs NODE_COST at once, and leaves
+    are looked at without a call: this is on the way of every traced call."""
     kind = type(value)
-    room -= NODE_COST
     if kind is dict:
-        if depth > MAX_DEPTH:
-            return -1
-        for key, item in value.items():
-            if type(key) is not str:
-                return -1
-            kind = type(item)
-            if kind is str:
-                room -= len(item) + len(key) + NODE_COST
-            elif kind in _PLAIN:
-                room -= len(key) + NODE_COST
-            else:
-                room = room_left(item, room - len(key), depth + 1)
+        members: Any = value.values()
+    elif kind is list or kind is tuple:
+        members = value
+    elif kind is str:
+        return room - len(value)
+    else:
+        return room if kind in _PLAIN else -1
+    room -= NODE_COST * len(value)
+    if room < 0 or depth > MAX_DEPTH:
+        return -1
+    for member in members:
+        kind = type(member)
+        if kind is str:
+            room -= len(member)
+        elif kind not in _PLAIN:
+            room = room_left(member, room, depth + 1)
             if room < 0:
                 return -1
-        return room
-    if kind is list or kind is tuple:
-        if depth > MAX_DEPTH:
-            return -1
-        for item in value:
-            kind = type(item)
-            if kind is str:
-                room -= len(item) + NODE_COST
-            elif kind in _PLAIN:
-                room -= NODE_COST
-            else:
-                room = room_left(item, room, depth + 1)
-            if room < 0:
-                return -1
-        return room
-    return room if kind in _PLAIN else room - len(value) if kind is str else -1
+    return room
 
 
 class Copier:

@@ -175,7 +175,7 @@ class Traced:
     def _beginning(self, function: Callable[..., Any], name: str) -> Callable[[Any, Any], Span | None]:
         """Begins a call's observation; None where it is not traced. Never raises."""
         given_to = arguments_of(function)
-        active, current, kind = state.active, CURRENT.get, self._type
+        active, current, kind, values = state.active, CURRENT.get, self._type, self._values
 
         def begin(args: tuple[Any, ...], kwargs: dict[str, Any]) -> Span | None:
             tracer = active()
@@ -189,7 +189,8 @@ class Traced:
                     tracer = parent.tracer.base
                 if self._own:
                     tracer = self._tracer(tracer)
-                return tracer.start(name, kind, parent=parent, given=given_to(args, kwargs), **self._values)
+                given = given_to(args, kwargs) if args or kwargs else None
+                return tracer.start(name, kind, parent=parent, given=given, **values)
             except Exception as error:  # noqa: BLE001  # counted and logged; tracing must not break its program
                 tracer.failed("the beginning of a call", error)
                 return None
