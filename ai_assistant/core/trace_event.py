@@ -94,10 +94,7 @@ encode_event = _encoder.encode
 def pack(events: list[bytes]) -> bytes:
     """The body of an entry from events that are MessagePack already."""
     count = len(events)
-    if count < 16:
-        head = bytes((0x90 | count,))
-    else:
-        head = b"\xdc" + count.to_bytes(2, "big")
+    head = bytes((0x90 | count,)) if count < 16 else b"\xdc" + count.to_bytes(2, "big")
     return head + b"".join(events)
 
 

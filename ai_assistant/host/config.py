@@ -48,7 +48,8 @@ ENVIRONMENT = {
 """Each variable and the key it stands for; a later one wins. Lists are separated by commas. Besides these:
 `AI_ASSISTANT_CONFIG` (path of the file), `AI_ASSISTANT_ADMIN_PASSWORD` (Administrator's password),
 `AI_ASSISTANT_OLLAMA_MODELS` (names, with commas), and, where the file has no `[[models]]`, `ANTHROPIC_API_KEY`,
-`OPENAI_API_KEY`, `DEEPSEEK_API_KEY` and `OLLAMA_HOST`; and OpenTelemetry's own (`core.otel`), which win over `[otel]`."""
+`OPENAI_API_KEY`, `DEEPSEEK_API_KEY` and `OLLAMA_HOST`; and OpenTelemetry's own (`core.otel`), which win over
+`[otel]`."""
 
 _SITE = re.compile(r"(?=.{1,253}$)[a-z0-9]([a-z0-9-]*[a-z0-9])?(\.[a-z0-9]([a-z0-9-]*[a-z0-9])?)*")
 _HOST = re.compile(r"[A-Za-z0-9.:\-\[\]]{1,253}")
