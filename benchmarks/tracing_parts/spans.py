@@ -90,7 +90,7 @@ def opentelemetry(address: str) -> tuple[Wrap, Wrap, Flush]:
 
 def langfuse(address: str) -> tuple[Wrap, Wrap, Flush]:
     """Langfuse's SDK and its decorator."""
-    from langfuse import Langfuse, observe
+    from langfuse import Langfuse, observe  # pyright: ignore[reportMissingImports]
 
     os.environ["OTEL_BSP_MAX_QUEUE_SIZE"] = "200000"
     client = Langfuse(public_key="pk-lf-benchmark", secret_key="sk-lf-benchmark", host=address)
@@ -103,7 +103,7 @@ def mlflow(address: str) -> tuple[Wrap, Wrap, Flush]:
     os.environ["OTEL_EXPORTER_OTLP_TRACES_ENDPOINT"] = f"{address}/v1/traces"
     os.environ["OTEL_EXPORTER_OTLP_TRACES_PROTOCOL"] = "http/protobuf"
     os.environ["OTEL_BSP_MAX_QUEUE_SIZE"] = "200000"
-    import mlflow as library
+    import mlflow as library  # pyright: ignore[reportMissingImports]
     from opentelemetry import trace
 
     def flush() -> None:
