@@ -138,7 +138,7 @@ class Delivery:
             "service": self._service or "",
             "made": lane.made,
             "dropped": lane.dropped,
-            "buffered": len(lane.waiting) + len(lane.flying),
+            "buffered": len(lane.waiting),  # what flies arrives with this
             "open": lane.open,
             "errors": self.errors(),
             "masks_failed": self._redactor.failures,
