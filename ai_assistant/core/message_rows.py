@@ -11,6 +11,7 @@ import msgspec
 
 from ai_assistant.core.conversation import FinalMessage, StoredMessage, Turn, plain_text
 from ai_assistant.core.task import Timings
+from ai_assistant.core.text import storable
 from ai_assistant.core.usage import Usage
 
 TIMINGS = Timings.__struct_fields__
@@ -23,15 +24,6 @@ EMPTY: dict[str, Any] = {
     **dict.fromkeys(("cost_known", "estimated"), 0),
 }
 """Every column that a message need not fill, so that all rows have the same ones."""
-
-
-def storable(text: str) -> str:
-    """The text as UTF-8 can hold it: half a surrogate pair, which some providers send, becomes U+FFFD."""
-    try:
-        text.encode()
-    except UnicodeEncodeError:
-        return text.encode("utf-16", "surrogatepass").decode("utf-16", "replace")
-    return text
 
 
 def word(text: str | None) -> str | None:

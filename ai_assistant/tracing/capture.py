@@ -18,6 +18,8 @@ from typing import Any, Final
 
 import msgspec
 
+from ai_assistant.core.text import storable
+
 MAX_DEPTH: Final = 16
 MAX_ITEMS: Final = 500
 """Items of one list or object that are kept where not all of it fits."""
@@ -165,15 +167,6 @@ class Copier:
             self.cut = True
             text = text[:room] + CUT
         return storable(text)
-
-
-def storable(text: str) -> str:
-    """The text as UTF-8 can carry it: half a surrogate pair becomes U+FFFD."""
-    try:
-        text.encode()
-    except UnicodeEncodeError:
-        return text.encode("utf-16", "surrogatepass").decode("utf-16", "replace")
-    return text
 
 
 def short_repr(value: Any) -> str:

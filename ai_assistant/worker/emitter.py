@@ -12,6 +12,7 @@ import msgspec
 
 from ai_assistant.core.events import EventWriter, cut_text, envelope, user_room
 from ai_assistant.core.task import Task
+from ai_assistant.core.text import storable
 from ai_assistant.streams import scripts
 from ai_assistant.streams.keys import TaskKeys
 from ai_assistant.streams.publisher import Command, Emission, Publisher
@@ -260,15 +261,6 @@ class Emitter:
         if self._timer:
             self._timer.cancel()
             self._timer = None
-
-
-def storable(text: str) -> str:
-    """The text as UTF-8 can carry it: half a surrogate pair, which some providers send, becomes U+FFFD."""
-    try:
-        text.encode()
-    except UnicodeEncodeError:
-        return text.encode("utf-16", "surrogatepass").decode("utf-16", "replace")
-    return text
 
 
 class _Kind(msgspec.Struct):
